@@ -31,6 +31,9 @@ T = TypeVar("T")
 
 # --- printing ---------------------------------------------------------------------------------------------------------
 
+#: A longer first line is broken, one input a line.
+_WIDEST_HEADER = 120
+
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 
@@ -50,9 +53,11 @@ def print_graph(graph: Graph, *, locations: bool = True) -> str:
     }
     """
     names = node_names(graph)
-    inputs = ", ".join(f"{names[n]}: {n.type}{_location(n, locations)}" for n in graph.inputs)
-    outputs = ", ".join(map(_name, graph.output_names))
-    lines = [f"graph({inputs}) -> ({outputs}) {{"]
+    inputs = [f"{names[n]}: {n.type}{_location(n, locations)}" for n in graph.inputs]
+    results = f") -> ({', '.join(map(_name, graph.output_names))}) {{"
+    lines = [f"graph({', '.join(inputs)}{results}"]
+    if len(lines[0]) > _WIDEST_HEADER:
+        lines = ["graph(", *(f"    {x}," for x in inputs), results]
     inner = graph.nodes[len(graph.inputs) :]
     lines.extend(f"  {print_node(n, names, locations=locations)}" for n in inner)
     lines.append(f"  return {', '.join(names[o] for o in graph.outputs)}".rstrip())
@@ -221,12 +226,12 @@ class _Parser:
             raise self._error(f"expected {text!r}, found {self.next}", self.next.start)
 
     def listed(self, item: Callable[[], T], close: str) -> list[T]:
-        """Items separated by commas, up to and including the closing mark."""
+        """Items separated by commas (one may trail), up to and including the closing mark."""
         items: list[T] = []
         while not self.accept(close):
-            if items and not self.accept(","):
-                raise self._error(f"expected ',' or {close!r}, found {self.next}", self.next.start)
             items.append(item())
+            if not self.accept(",") and self.next.text != close:
+                raise self._error(f"expected ',' or {close!r}, found {self.next}", self.next.start)
         return items
 
     def string(self, token: _Token, text: str) -> str:
@@ -261,11 +266,7 @@ class _Parser:
         while not self.accept("return"):
             self.node()
         where = self.next
-        outputs: list[Node] = []
-        while not self.accept("}"):
-            if outputs and not self.accept(","):
-                raise self._error(f"expected ',' or '}}', found {self.next}", self.next.start)
-            outputs.append(self.use())
+        outputs = self.listed(self.use, "}")
         self.take("end", "the end of the text")
         if len(outputs) != len(output_names):
             raise self._error(f"{len(outputs)} results are returned, {len(output_names)} are named", where.start)

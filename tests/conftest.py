@@ -1,0 +1,18 @@
+"""Options and fixtures of the whole suite."""
+
+from __future__ import annotations
+
+import pytest
+
+import lucid.ops  # noqa: F401  # registers every op
+from tests.golden import Golden
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden instead of comparing with it")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """``golden("conv2d.graph", text)`` fails unless the text is what the golden file holds."""
+    return Golden(update=request.config.getoption("--update-golden"))
