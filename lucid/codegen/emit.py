@@ -1,0 +1,508 @@
+"""Loop nests as LLVM text. Knows the loop IR and the target; the graph, schedules and the JIT are none of its business.
+
+Registers become SSA values with a phi at each loop that sets them; loops are tested at the bottom and, where their
+bounds are literals, unguarded. Offsets are taken apart into multiples of loop variables: a pointer walks along with
+each loop, and what is constant goes into the instruction's displacement. What ``ssa.Builder`` does to every instruction
+(once, and outside the loops it does not depend on) is all the optimisation there is; no LLVM pass runs after it.
+
+A kernel becomes ``void @symbol(ptr, ptr, ...)``, one pointer per buffer, aligned to its element. With ``ranged`` it
+takes two more ``i64``, the first and the past-the-last turn of its parallel loop to run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from lucid.codegen import instructions, mathlib
+from lucid.codegen.instructions import element, literal, ll, suffix
+from lucid.codegen.loops import (
+    INDEX,
+    Across,
+    Bin,
+    Buffer,
+    Convert,
+    Fma,
+    For,
+    Gather,
+    Iota,
+    Kernel,
+    Let,
+    Lit,
+    Read,
+    Reg,
+    Reinterpret,
+    Scatter,
+    Sel,
+    Set,
+    Splat,
+    Stmt,
+    Un,
+    Value,
+    Var,
+    VType,
+    Write,
+    statements,
+)
+from lucid.codegen.ssa import Builder
+from lucid.codegen.target import Target
+from lucid.errors import CodegenError
+from lucid.ir.types import bool_, uint8
+
+#: A slot of the address table, or one at a distance in bytes.
+Argument = int | tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Function:
+    """LLVM text of one function, and the declarations it needs."""
+
+    symbol: str
+    text: str
+    declarations: frozenset[str] = frozenset()
+
+
+def emit_kernel(kernel: Kernel, target: Target, *, symbol: str, ranged: bool = False) -> Function:
+    """``kernel`` as the function ``symbol``.
+
+    Raises:
+        CodegenError: an operation its type does not have, or ``ranged`` without a single outermost parallel loop.
+    """
+    return _Emitter(kernel, target, ranged).function(symbol)
+
+
+def emit_entry(symbol: str, calls: Iterable[tuple[str, Sequence[Argument]]]) -> Function:
+    """``void @symbol(ptr %table)``: calls kernels in order, with addresses from the table.
+
+    Each argument is a slot of the table (an array of pointers), or ``(slot, bytes)`` for an address further on.
+    """
+    b = Builder()
+    for callee, arguments in calls:
+        pointers = []
+        for argument in arguments:
+            slot, distance = argument if isinstance(argument, tuple) else (argument, 0)
+            cell = b.pure(f"getelementptr ptr, ptr %table, i64 {slot}")
+            pointer = b.pure(f"load ptr, ptr {cell}, align 8", cell)
+            pointers.append(b.pure(f"getelementptr i8, ptr {pointer}, i64 {distance}") if distance else pointer)
+        b.effect(f"call void {_global(callee)}({', '.join(f'ptr {p}' for p in pointers)})")
+    return Function(symbol, _define(symbol, "ptr noalias readonly %table", b))
+
+
+def emit_module(functions: Sequence[Function], target: Target) -> str:
+    """One LLVM module that holds all the functions, ready to be compiled for ``target``."""
+    symbols = [f.symbol for f in functions]
+    if len(set(symbols)) != len(symbols):
+        raise CodegenError("two functions of one module have the same symbol")
+    declarations = sorted(set[str]().union(*(f.declarations for f in functions)))
+    bits = target.vector_bytes * 8
+    attributes = {
+        "target-cpu": target.cpu,
+        "target-features": target.feature_string,
+        "prefer-vector-width": str(bits),
+        "min-legal-vector-width": str(bits),
+        "no-trapping-math": "true",
+    }
+    quoted = " ".join(f'"{name}"="{value}"' for name, value in attributes.items() if value)
+    tail = [
+        f"attributes #0 = {{ nounwind {quoted} }}",
+        "!0 = distinct !{!0, !1}",
+        '!1 = !{!"llvm.loop.unroll.disable"}',
+    ]
+    head = f'target triple = "{target.triple}"'
+    return "\n\n".join([head, *(f.text for f in functions), *declarations, "\n".join(tail)]) + "\n"
+
+
+def _define(symbol: str, parameters: str, b: Builder) -> str:
+    body = "\n".join(b.scopes[0].lines)
+    return f"define void {_global(symbol)}({parameters}) #0 {{\nentry:\n{body}\n  ret void\n}}"
+
+
+def _global(symbol: str) -> str:
+    return f"@{symbol}" if re.fullmatch(r"[A-Za-z_.][\w.]*", symbol) else f'@"{symbol}"'
+
+
+class _Affine(NamedTuple):
+    """A position: the sum of multiples of SSA values, and a constant."""
+
+    terms: tuple[tuple[str, int], ...]
+    constant: int
+
+
+class _Loop(NamedTuple):
+    """An open loop: what its counter starts from, how it steps, and whether another loop is inside."""
+
+    counter: str
+    first: _Affine
+    step: int
+    innermost: bool
+
+
+class _Emitter:
+    def __init__(self, kernel: Kernel, target: Target, ranged: bool):
+        self.kernel = kernel
+        self.target = target
+        self.b = Builder()
+        self.pointers = {buf.name: f"%{buf.name}" if buf.name.isidentifier() else f"%b{k}"
+                         for k, buf in enumerate(kernel.buffers)}  # fmt: skip
+        self.bound: dict[str, str] = {}  # name of a Var -> SSA name or literal
+        self.forms: dict[str, _Affine] = {}  # i64 names whose position is known
+        self.registers: dict[str, VType] = {}
+        self.loops: dict[int, _Loop] = {}  # by scope
+        self.memo: dict[int, tuple[Value, str]] = {}  # of one statement; keeps its values alive
+        self.ranged = self._parallel_loop() if ranged else None
+
+    def _parallel_loop(self) -> For:
+        work = [s for s in self.kernel.body if not isinstance(s, Let)]
+        if len(work) == 1 and isinstance(work[0], For) and work[0].kind == "parallel":
+            return work[0]
+        raise CodegenError(f"kernel {self.kernel.name} has no single outermost parallel loop to split")
+
+    def function(self, symbol: str) -> Function:
+        for stmt in self.kernel.body:
+            self.statement(stmt)
+        parameters = [
+            f"ptr noalias {'readonly ' if buf.role == 'in' else ''}{self.pointers[buf.name]}"
+            for buf in self.kernel.buffers
+        ]
+        if self.ranged is not None:
+            parameters += ["i64 %range.first", "i64 %range.last"]
+        text = _define(symbol, ", ".join(parameters), self.b)
+        return Function(symbol, text, frozenset(self.b.declarations))
+
+    # --- statements ---------------------------------------------------------------------------------------------------
+
+    def statement(self, stmt: Stmt) -> None:
+        self.memo.clear()
+        if isinstance(stmt, Set):
+            self.bound[stmt.var.name] = self.value(stmt.value)
+        elif isinstance(stmt, Let | Reg):
+            self.declare(stmt)
+        elif isinstance(stmt, Write):
+            self.write(stmt)
+        elif isinstance(stmt, Scatter):
+            self.scatter(stmt)
+        elif isinstance(stmt, For):
+            self.loop(stmt)
+        else:
+            condition = self.value(stmt.condition)
+            before = self.open_branch()
+            for inner in stmt.body:
+                self.statement(inner)
+            self.close_branch(condition, before)
+
+    def declare(self, stmt: Let | Reg) -> None:
+        var = stmt.var
+        if isinstance(stmt, Reg):
+            self.bound[var.name] = self.value(stmt.init)
+            self.registers[var.name] = var.type
+            return
+        self.bound[var.name] = self.value(stmt.value)
+        if var.type == INDEX:
+            self.forms[var.name] = self.affine(stmt.value)
+
+    def open_branch(self) -> dict[str, str]:
+        """Start code that may not run; returns what the registers hold if it does not."""
+        self.b.open("branch")
+        return {name: self.bound[name] for name in self.registers}
+
+    def close_branch(self, condition: str, before: dict[str, str]) -> None:
+        changed = [name for name, value in before.items() if self.bound[name] != value]
+        rows = [(ll(self.registers[n]), self.bound[n], before[n]) for n in changed]
+        self.bound.update(zip(changed, self.b.close_branch(condition, rows), strict=True))
+        self._forget_registers(before)
+
+    def _forget_registers(self, outer: dict[str, str]) -> None:
+        """Registers declared in a scope that closed are gone."""
+        for name in [n for n in self.registers if n not in outer]:
+            del self.registers[name]
+
+    def loop(self, stmt: For) -> None:
+        lo, hi = self.affine(stmt.lo), self.affine(stmt.hi)
+        if stmt is self.ranged:
+            lo = _combine(lo, _Affine((("%range.first", stmt.step),), 0), 1)
+            hi = self._clip(hi, _combine(self.affine(stmt.lo), _Affine((("%range.last", stmt.step),), 0), 1))
+        span = _combine(hi, lo, -1)
+        if span.terms:  # the number of turns is not known here: perhaps none
+            first, last = self.materialise(lo), self.materialise(hi)
+            runs = self.b.free(f"icmp slt i64 {first}, {last}", first, last)
+            before = self.open_branch()
+            self.turns(stmt, lo, hi)
+            self.close_branch(runs, before)
+        elif span.constant > stmt.step:
+            self.turns(stmt, lo, hi)
+        elif span.constant > 0:  # exactly one turn
+            self.bound[stmt.var.name] = self.materialise(lo)
+            self.forms[stmt.var.name] = lo
+            for inner in stmt.body:
+                self.statement(inner)
+
+    def _clip(self, hi: _Affine, last: _Affine) -> _Affine:
+        """The smaller of a loop's end and a range's end, which may lie past it when the step does not divide."""
+        a, z = self.materialise(hi), self.materialise(last)
+        return _atom(self.b.free(f"call i64 @llvm.smin.i64(i64 {a}, i64 {z})", a, z))
+
+    def turns(self, stmt: For, lo: _Affine, hi: _Affine) -> None:
+        """A loop of which at least one turn happens."""
+        b = self.b
+        first, last = self.materialise(lo), self.materialise(hi)
+        assigned = {s.var.name for s in statements(stmt.body) if isinstance(s, Set)}
+        carried = {n: t for n, t in self.registers.items() if n in assigned}
+        outer = {name: self.bound[name] for name in self.registers}
+        depth = b.open("loop")
+        counter = b.phi(depth, "i64", first, _hint(stmt.var.name))
+        phis = {n: b.phi(depth, ll(t), self.bound[n], _hint(n)) for n, t in carried.items()}
+        self.bound[stmt.var.name] = counter.name
+        self.bound.update((n, phi.name) for n, phi in phis.items())
+        self.forms[stmt.var.name] = _atom(counter.name)
+        innermost = not any(isinstance(s, For) for s in statements(stmt.body))
+        self.loops[depth] = _Loop(counter.name, lo, stmt.step, innermost)
+        for inner in stmt.body:
+            self.statement(inner)
+        b.close_loop(counter, stmt.step, last, {phi.name: self.bound[n] for n, phi in phis.items()})
+        del self.loops[depth]
+        for name in carried:
+            b.survive(self.bound[name])
+        self._forget_registers(outer)
+
+    def write(self, stmt: Write) -> None:
+        value = self.stored(stmt.value)
+        t = self.memory_type(stmt.buffer, stmt.value.type.lanes)
+        mask = self.mask(stmt.mask)
+        pointer = self.pointer(stmt.buffer, self.affine(stmt.offset), self.b.current)
+        align = t.dtype.itemsize
+        if mask is None:
+            self.b.effect(f"store {ll(t)} {value}, ptr {pointer}, align {align}")
+            return
+        t, value, mask = self.widen(t, value, mask)
+        flags = ll(VType(bool_, t.lanes))
+        kind = f"v{t.lanes}{suffix(VType(t.dtype))}"
+        given = f"{_vector(t)} {value}, ptr {pointer}, i32 {align}, {_flags(flags)} {mask}"
+        self.b.effect(f"call void @llvm.masked.store.{kind}.p0({given})")
+
+    def scatter(self, stmt: Scatter) -> None:
+        value = self.stored(stmt.value)
+        t = self.memory_type(stmt.buffer, stmt.value.type.lanes)
+        places = self.places(stmt.buffer, stmt.offsets, t)
+        mask = self.mask(stmt.mask) or literal(True, VType(bool_, t.lanes))
+        given = f"{ll(t)} {value}, <{t.lanes} x ptr> {places}, i32 {t.dtype.itemsize}, <{t.lanes} x i1> {mask}"
+        self.b.effect(f"call void @llvm.masked.scatter.{suffix(t)}.v{t.lanes}p0({given})")
+
+    # --- memory -------------------------------------------------------------------------------------------------------
+
+    def memory_type(self, buffer: Buffer, lanes: int) -> VType:
+        """A bool is a byte in memory."""
+        return VType(uint8 if buffer.dtype == bool_ else buffer.dtype, lanes)
+
+    def stored(self, value: Value) -> str:
+        name = self.value(value)
+        if value.type.dtype != bool_:
+            return name
+        return instructions.convert(self.b, value.type, VType(uint8, value.type.lanes), name)
+
+    def mask(self, mask: Value | None) -> str | None:
+        return None if mask is None else self.value(mask)
+
+    def widen(self, t: VType, value: str, mask: str) -> tuple[VType, str, str]:
+        """A masked scalar access is a masked access of one lane."""
+        if t.lanes > 1:
+            return t, value, mask
+        one, flag = f"<1 x {element(t.dtype)}>", "<1 x i1>"
+        wide = value
+        if value != "zeroinitializer":
+            wide = self.b.pure(f"insertelement {one} poison, {ll(t)} {value}, i64 0", value)
+        return t, wide, self.b.pure(f"insertelement {flag} poison, i1 {mask}, i64 0", mask)
+
+    def pointer(self, buffer: Buffer, at: _Affine, depth: int) -> str:
+        """The address of a position, ready in the scope at ``depth``.
+
+        The walking part is shared by all accesses that differ by a constant. It carries no ``inbounds``: partial sums
+        may lie outside the buffer.
+        """
+        base = self.base(buffer, at)
+        if at.constant == 0:
+            return base
+        kind = element(self.memory_type(buffer, 1).dtype)
+        return self.b.at(depth, f"getelementptr {kind}, ptr {base}, i64 {at.constant}")
+
+    def base(self, buffer: Buffer, at: _Affine) -> str:
+        """The address of a position without its constant: built from the outermost variable inwards."""
+        b = self.b
+        pointer = self.pointers[buffer.name]
+        key = (pointer, at.terms)
+        found = b.recall(key)
+        if found is not None:
+            return found
+        kind = element(self.memory_type(buffer, 1).dtype)
+        for name, factor in sorted(at.terms, key=self._from_outside):
+            loop = self.loops.get(b.depth(name))
+            walks = loop is not None and loop.counter == name and not (loop.innermost and factor == 1)
+            if loop is not None and walks:
+                first = self.materialise(_scaled(loop.first, factor))
+                start = int(first) if first.lstrip("-").isdigit() else first
+                pointer = b.advance(b.depth(name), pointer, kind, start, factor * loop.step)
+            else:
+                index = self.materialise(_Affine(((name, factor),), 0))
+                pointer = b.free(f"getelementptr {kind}, ptr {pointer}, i64 {index}", pointer, index)
+        b.remember(key, pointer, b.depth(pointer))
+        return pointer
+
+    def _from_outside(self, term: tuple[str, int]) -> tuple[int, bool, str]:
+        """Order of terms: by loop, a loop's own counter before what is computed inside it."""
+        depth = self.b.depth(term[0])
+        loop = self.loops.get(depth)
+        return depth, loop is None or loop.counter != term[0], term[0]
+
+    def read(self, v: Read) -> str:
+        t = self.memory_type(v.buffer, v.type.lanes)
+        at = self.affine(v.offset)
+        constant = v.buffer.role == "in"
+        mask = self.mask(v.mask)
+        operands = [self.base(v.buffer, at)] + ([mask] if mask is not None else [])
+        depth = max(self.b.depth(*operands), self.b.floor) if constant else self.b.current
+        pointer = self.pointer(v.buffer, at, depth)
+        align = t.dtype.itemsize
+        if mask is None:
+            text = f"load {ll(t)}, ptr {pointer}, align {align}"
+        else:
+            _, rest, mask = self.widen(t, "zeroinitializer", mask)
+            operands.append(mask)
+            kind = f"v{t.lanes}{suffix(VType(t.dtype))}"
+            given = f"ptr {pointer}, i32 {align}, <{t.lanes} x i1> {mask}, {_vector(t)} {rest}"
+            text = f"call {_vector(t)} @llvm.masked.load.{kind}.p0({given})"
+        name = self.b.pure(text, pointer, *operands) if constant else self.b.here(text)
+        if mask is not None and t.lanes == 1:
+            name = self.b.pure(f"extractelement {_vector(t)} {name}, i64 0", name)
+        return self.loaded(v, t, name)
+
+    def gather(self, v: Gather) -> str:
+        t = self.memory_type(v.buffer, v.type.lanes)
+        places = self.places(v.buffer, v.offsets, t)
+        mask = self.mask(v.mask) or literal(True, VType(bool_, t.lanes))
+        given = f"<{t.lanes} x ptr> {places}, i32 {t.dtype.itemsize}, <{t.lanes} x i1> {mask}, {ll(t)} zeroinitializer"
+        text = f"call {ll(t)} @llvm.masked.gather.{suffix(t)}.v{t.lanes}p0({given})"
+        constant = v.buffer.role == "in"
+        return self.loaded(v, t, self.b.pure(text, places, mask) if constant else self.b.here(text))
+
+    def places(self, buffer: Buffer, offsets: Value, t: VType) -> str:
+        index, pointer = self.value(offsets), self.pointers[buffer.name]
+        text = f"getelementptr {element(t.dtype)}, ptr {pointer}, <{t.lanes} x i64> {index}"
+        return self.b.free(text, index)
+
+    def loaded(self, v: Read | Gather, t: VType, name: str) -> str:
+        return instructions.convert(self.b, t, v.type, name) if v.type.dtype == bool_ else name
+
+    # --- positions ----------------------------------------------------------------------------------------------------
+
+    def affine(self, v: Value) -> _Affine:
+        """A position as multiples of SSA values; what is not a sum or a multiple becomes one of those values."""
+        if isinstance(v, Lit):
+            return _Affine((), int(v.value))
+        if isinstance(v, Var):
+            return self.forms.get(v.name) or _atom(self.bound[v.name])
+        if isinstance(v, Bin) and v.op in ("add", "sub", "mul"):
+            x, y = self.affine(v.a), self.affine(v.b)
+            if v.op != "mul":
+                return _combine(x, y, 1 if v.op == "add" else -1)
+            if not y.terms:
+                return _scaled(x, y.constant)
+            if not x.terms:
+                return _scaled(y, x.constant)
+        return _atom(self.value(v))
+
+    def materialise(self, at: _Affine) -> str:
+        """A position as an operand."""
+        total = ""
+        for name, factor in sorted(at.terms, key=self._from_outside):
+            part = name if factor == 1 else self.b.free(f"mul i64 {name}, {factor}", name)
+            total = self.b.free(f"add i64 {total}, {part}", total, part) if total else part
+        if not total:
+            return str(at.constant)
+        return self.b.free(f"add i64 {total}, {at.constant}", total) if at.constant else total
+
+    # --- values -------------------------------------------------------------------------------------------------------
+
+    def value(self, root: Value) -> str:
+        """The SSA name or literal of a value; shared parts are looked at once."""
+        memo = self.memo
+        stack = [root]
+        while stack:
+            v = stack[-1]
+            if id(v) in memo:
+                stack.pop()
+                continue
+            waiting = [c for c in _operands(v) if id(c) not in memo]
+            if waiting:
+                stack += waiting
+                continue
+            stack.pop()
+            memo[id(v)] = (v, self.one(v, [memo[id(c)][1] for c in _operands(v)]))
+        return memo[id(root)][1]
+
+    def one(self, v: Value, operands: Sequence[str]) -> str:
+        b = self.b
+        if isinstance(v, Var):
+            return self.bound[v.name]
+        if isinstance(v, Lit):
+            return literal(v.value, v.type)
+        if isinstance(v, Fma):
+            return instructions.fma(b, v.type, *operands)
+        if isinstance(v, Splat):
+            return instructions.splat(b, v.type, *operands)
+        if isinstance(v, Read):
+            return self.read(v)
+        if isinstance(v, Bin):
+            return instructions.binary(b, v.a.type, v.op, *operands)
+        if isinstance(v, Un):
+            expanded = mathlib.expand(v, fma=self.target.has_fma)
+            return instructions.unary(b, v.x.type, v.op, *operands) if expanded is None else self.value(expanded)
+        if isinstance(v, Sel):
+            return instructions.select(b, v.type, *operands)
+        if isinstance(v, Convert):
+            return instructions.convert(b, v.x.type, v.type, *operands)
+        if isinstance(v, Reinterpret):
+            return instructions.reinterpret(b, v.x.type, v.type, *operands)
+        if isinstance(v, Iota):
+            return instructions.iota(v.type)
+        if isinstance(v, Gather):
+            return self.gather(v)
+        if isinstance(v, Across):
+            return instructions.across(b, v.x.type, v.kind, *operands)
+        raise CodegenError(f"not a value of the loop IR: {type(v).__name__}")
+
+
+def _operands(v: Value) -> tuple[Value, ...]:
+    """Children to compute first; a read's offset is taken apart by itself."""
+    if isinstance(v, Read | Gather | Var | Lit):
+        return ()
+    return v.children()
+
+
+def _atom(name: str) -> _Affine:
+    return _Affine((), int(name)) if name.lstrip("-").isdigit() else _Affine(((name, 1),), 0)
+
+
+def _combine(x: _Affine, y: _Affine, sign: int) -> _Affine:
+    terms = dict(x.terms)
+    for name, factor in y.terms:
+        terms[name] = terms.get(name, 0) + sign * factor
+    return _Affine(tuple(sorted((n, f) for n, f in terms.items() if f)), x.constant + sign * y.constant)
+
+
+def _scaled(x: _Affine, factor: int) -> _Affine:
+    if factor == 0:
+        return _Affine((), 0)
+    return _Affine(tuple((n, f * factor) for n, f in x.terms), x.constant * factor)
+
+
+def _hint(name: str) -> str:
+    return name if name.isidentifier() and name.isascii() else "v"
+
+
+def _vector(t: VType) -> str:
+    return f"<{t.lanes} x {element(t.dtype)}>"
+
+
+def _flags(text: str) -> str:
+    return text if text.startswith("<") else "<1 x i1>"

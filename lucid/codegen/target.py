@@ -1,0 +1,106 @@
+"""What the CPU can do: vector width, registers, caches, instruction-set features. Knows nothing of kernels.
+
+A target is described by its features, never by the name of its CPU: virtual machines misreport names, and the same
+description must give the same code. ``Target.of`` names three descriptions that tests and tuning use on any x86-64.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from lucid.errors import ArgumentError
+from lucid.ir.types import DType
+
+_AVX2 = tuple("avx avx2 bmi bmi2 crc32 f16c fma lzcnt movbe popcnt sse3 sse4.1 sse4.2 ssse3 xsave".split())  # noqa: SIM905
+_AVX512 = (*_AVX2, "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl")
+#: Present on a host, of no use to our code, and different enough between hosts to spoil a cache key.
+_IRRELEVANT = ("amx", "kl", "sgx", "pku", "shstk", "uintr", "widekl", "enqcmd", "rtm", "tsxldtrk", "waitpkg", "64bit")
+_LEVELS: dict[str, tuple[str, ...]] = {"baseline": (), "avx2": _AVX2, "avx512": _AVX512}
+
+
+@dataclass(frozen=True)
+class Target:
+    """One kind of CPU.
+
+    ``features`` are LLVM's names of what is present, sorted. Sizes are bytes; ``l1`` and ``l2`` are one core's data
+    caches. ``has_fma`` says that a fused multiply-add is one instruction (without it, it is a slow library call).
+
+    >>> Target.of("avx2").lanes(np.dtype("float32"))
+    8
+    """
+
+    triple: str
+    features: tuple[str, ...]
+    vector_bytes: int
+    vector_registers: int
+    has_fma: bool
+    l1: int = 32 * 1024
+    l2: int = 1024 * 1024
+
+    @staticmethod
+    def host() -> Target:
+        """The machine this process runs on."""
+        return _host()
+
+    @staticmethod
+    def of(level: str) -> Target:
+        """A named x86-64 description: ``"baseline"`` (SSE2), ``"avx2"`` (with FMA) or ``"avx512"``.
+
+        Raises:
+            ArgumentError: another name.
+        """
+        if level not in _LEVELS:
+            raise ArgumentError(f"target={level!r} is not known", hint=f"use one of {', '.join(_LEVELS)}")
+        return describe("x86_64-unknown-linux-gnu", _LEVELS[level])
+
+    def lanes(self, dtype: DType) -> int:
+        """Elements of ``dtype`` in one vector register."""
+        return self.vector_bytes // dtype.itemsize
+
+    @property
+    def cpu(self) -> str:
+        """LLVM's CPU name: the family's oldest member, to which ``features`` add."""
+        return "x86-64" if self.triple.startswith("x86_64") else "generic"
+
+    @property
+    def feature_string(self) -> str:
+        return ",".join(f"+{name}" for name in self.features)
+
+    def supports(self, other: Target) -> bool:
+        """Whether code made for ``other`` runs here."""
+        return self.triple.split("-")[0] == other.triple.split("-")[0] and set(other.features) <= set(self.features)
+
+
+def describe(triple: str, features: tuple[str, ...], l1: int = 32 * 1024, l2: int = 1024 * 1024) -> Target:
+    """The target with these features: register file and vector width follow from them."""
+    have = frozenset(features)
+    ordered = tuple(sorted(have))
+    if not triple.startswith("x86_64"):
+        return Target(triple, ordered, vector_bytes=16, vector_registers=32, has_fma=True, l1=l1, l2=l2)
+    # Without the byte/word, doubleword and vector-length parts (Knights Landing) 512-bit code is not worth having.
+    if {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= have:
+        return Target(triple, ordered, vector_bytes=64, vector_registers=32, has_fma=True, l1=l1, l2=l2)
+    width = 32 if "avx2" in have else 16
+    return Target(triple, ordered, vector_bytes=width, vector_registers=16, has_fma="fma" in have, l1=l1, l2=l2)
+
+
+@lru_cache(maxsize=1)
+def _host() -> Target:
+    from llvmlite import binding as llvm
+
+    present = [name for name, on in llvm.get_host_cpu_features().items() if on and not name.startswith(_IRRELEVANT)]
+    return describe(llvm.get_process_triple(), tuple(present), _cache("index0", 32 * 1024), _cache("index2", 2**20))
+
+
+def _cache(index: str, default: int) -> int:
+    """Size of one of the first core's caches as Linux reports it, or a common size elsewhere."""
+    if platform.system() != "Linux":
+        return default
+    try:
+        text = Path(f"/sys/devices/system/cpu/cpu0/cache/{index}/size").read_text().strip()
+        return int(text.rstrip("K")) * 1024
+    except (OSError, ValueError):
+        return default

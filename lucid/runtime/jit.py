@@ -1,0 +1,138 @@
+"""LLVM text to machine code in this process, through llvmlite and ORC. Knows nothing of kernels, graphs or arrays.
+
+Code is generated without any optimisation pass: the emitter's text already says what should run. The path is text,
+object bytes, ORC; the bytes can be kept and linked again later. llvmlite is imported when the first module is compiled.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import itertools
+import os
+import re
+import sys
+import threading
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+from lucid.codegen.target import Target
+from lucid.errors import CodegenError
+
+#: LLVM's global state is not thread-safe, and a fork must not copy it half-changed.
+_LOCK = threading.Lock()
+_library_numbers = itertools.count()
+_PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+class CompiledModule:
+    """Machine code in memory, alive as long as this object is.
+
+    ``object_code`` is the relocatable object it was linked from, good for a cache.
+    """
+
+    def __init__(self, llvm_text: str, target: Target, object_code: bytes, symbols: Sequence[str]):
+        self.llvm_text = llvm_text
+        self.target = target
+        self.object_code = object_code
+        self.symbols = tuple(symbols)
+        self._resource = _link(object_code, self.symbols)
+
+    def address(self, symbol: str) -> int:
+        """Where a function of this module begins."""
+        if symbol not in self.symbols:
+            raise CodegenError(f"the module has no function {symbol!r}")
+        address: int = self._resource[symbol]
+        return address
+
+    @cached_property
+    def assembly(self) -> str:
+        """The machine code as text; generated when first asked for."""
+        with _LOCK:
+            text: str = _machine(self.target).emit_assembly(_parse(self.llvm_text))
+        return text
+
+
+def compile_module(llvm_text: str, target: Target) -> CompiledModule:
+    """Compile and link a module whose code may run on ``target``.
+
+    Raises:
+        CodegenError: LLVM refuses the text, or this process cannot run code for ``target``.
+    """
+    if not Target.host().supports(target):
+        missing = sorted(set(target.features) - set(Target.host().features))
+        raise CodegenError(f"this machine cannot run code for {target.triple} with {', '.join(missing)}")
+    with _LOCK:
+        module = _parse(llvm_text)
+        symbols = [f.name for f in module.functions if not f.is_declaration and f.linkage.name == "external"]
+        object_code: bytes = _machine(target).emit_object(module)
+    return CompiledModule(llvm_text, target, object_code, symbols)
+
+
+def call(address: int, table: int) -> None:
+    """Call ``void f(ptr)`` at an address."""
+    _PROTOTYPE(address)(table)
+
+
+@lru_cache(maxsize=1)
+def _llvm() -> Any:
+    """llvmlite's bindings, set up once for a process."""
+    from llvmlite import binding
+
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    # Loop strength reduction costs half of code generation and undoes the emitter's addressing.
+    binding.set_option("lucid", "-disable-lsr")
+    libm = ctypes.util.find_library("m")
+    if libm and sys.platform.startswith("linux"):
+        binding.load_library_permanently(libm)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+    return binding
+
+
+def _before_fork() -> None:
+    _LOCK.acquire()
+    _llvm().ffi.lib._lock.__enter__()
+
+
+def _after_fork() -> None:
+    _llvm().ffi.lib._lock.__exit__()
+    _LOCK.release()
+
+
+@lru_cache(maxsize=16)
+def _machine(target: Target) -> Any:
+    llvm = _llvm()
+    return llvm.Target.from_triple(target.triple).create_target_machine(
+        cpu=target.cpu, features=target.feature_string, opt=2, reloc="pic", codemodel="small"
+    )
+
+
+@lru_cache(maxsize=1)
+def _linker() -> Any:
+    return _llvm().create_lljit_compiler(_machine(Target.host()))
+
+
+def _parse(text: str) -> Any:
+    llvm = _llvm()
+    try:
+        module = llvm.parse_assembly(text, llvm.create_context())
+        module.verify()
+    except RuntimeError as error:
+        line = re.search(r":(\d+):\d+: error", str(error))
+        near = f"\n  in: {text.splitlines()[int(line.group(1)) - 1].strip()}" if line else ""
+        raise CodegenError(f"LLVM refused generated code: {error}{near}") from None
+    return module
+
+
+def _link(object_code: bytes, symbols: Sequence[str]) -> Any:
+    with _LOCK:
+        llvm = _llvm()
+        builder = llvm.JITLibraryBuilder().add_object_img(object_code).add_current_process()
+        for symbol in symbols:
+            builder.export_symbol(symbol)
+        try:
+            return builder.link(_linker(), f"lucid{next(_library_numbers)}")
+        except RuntimeError as error:
+            raise CodegenError(f"LLVM could not link generated code: {error}") from None
