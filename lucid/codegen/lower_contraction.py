@@ -1,0 +1,251 @@
+"""Lowering to the contraction nest: a tile of the output held in registers, multiplied up along the reduction axes.
+
+One nest serves convolution, both its gradients, matmul, grouped and depthwise convolution: they differ in the strides
+their operands have along the axes. Each step reads a few vectors of one operand, broadcasts elements of the other
+(or reads vectors of it too, when it also runs along the vector axis), and does one fused multiply-add per register.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+from lucid.codegen.access import Access, Placed, coefficient
+from lucid.codegen.loops import (
+    INDEX,
+    Bin,
+    Fma,
+    For,
+    Iota,
+    Kernel,
+    Lit,
+    Read,
+    Reg,
+    Set,
+    Splat,
+    Stmt,
+    Value,
+    Var,
+    VType,
+    Write,
+    add,
+    integer,
+)
+from lucid.codegen.lower_map import Frame, Nest
+from lucid.codegen.schedule import Contraction
+from lucid.errors import ScheduleError
+from lucid.ir.expr import Axis, Binary, Reduce, walk
+
+
+@dataclass(frozen=True)
+class ProductOfTwo:
+    """A contraction as seen in memory: the reduction, the operand read as vectors, and the one broadcast against it."""
+
+    reduce: Reduce
+    vector: Access
+    broadcast: Access
+
+
+def contraction_of(placed: Placed) -> Reduce | None:
+    """The one sum of a product of two unguarded accesses in a kernel's only store, if that is what it is."""
+    if len(placed.stores) != 1:
+        return None
+    found = [e for e in walk(placed.stores[0].value) if isinstance(e, Reduce)]
+    if len(found) != 1 or found[0].kind != "sum" or found[0].dtype.kind != "f":
+        return None
+    body = found[0].body
+    if not (isinstance(body, Binary) and body.op == "mul"):
+        return None
+    if not all(isinstance(x, Access) and x.guard is None for x in (body.a, body.b)):
+        return None
+    return found[0]
+
+
+def operands(reduce: Reduce, vector: Axis) -> ProductOfTwo | None:
+    """Which operand is read as vectors along ``vector``; None if neither has stride one there."""
+    body = reduce.body
+    assert isinstance(body, Binary)
+    a, b = body.a, body.b
+    assert isinstance(a, Access) and isinstance(b, Access)
+    for x, other in ((b, a), (a, b)):
+        if coefficient(x.offset, vector) == 1 and coefficient(other.offset, vector) == 0:
+            return ProductOfTwo(reduce, x, other)
+    if coefficient(a.offset, vector) == 1 and coefficient(b.offset, vector) == 1:
+        return ProductOfTwo(reduce, b, a)
+    return None
+
+
+def lower_contraction(placed: Placed, name: str, schedule: Contraction, note: str = "") -> Kernel:
+    """The tiled nest.
+
+    Raises:
+        ScheduleError: the schedule names an axis the kernel does not have, or vectorises one that is not contiguous.
+    """
+    return _Tiled(placed, schedule).kernel(name, note)
+
+
+class _Tiled(Nest):
+    def __init__(self, placed: Placed, schedule: Contraction):
+        super().__init__(placed, lanes=schedule.lanes, unroll=1)
+        self.schedule = schedule
+        reduce = contraction_of(placed)
+        if reduce is None:
+            raise ScheduleError(f"{schedule} needs a kernel that is one sum of products")
+        outer = {a.name: a for a in placed.axes}
+        inner = {a.name: a for a in reduce.axes}
+        if len(outer) + len(inner) != len(placed.axes) + len(reduce.axes) or outer.keys() & inner.keys():
+            raise ScheduleError("axes of a scheduled contraction need distinct names")
+        if sorted(schedule.outer) != sorted(outer) or sorted(schedule.reduce) != sorted(inner):
+            raise ScheduleError(
+                f"{schedule} does not name the axes of its kernel: outer {sorted(outer)}, reduce {sorted(inner)}"
+            )
+        if schedule.vector not in outer or any(a not in outer or a == schedule.vector for a, _ in schedule.tile):
+            raise ScheduleError(f"{schedule}: the vector axis and the tiled axes must be distinct output axes")
+        self.axis = {**outer, **inner}
+        self.vector = outer[schedule.vector]
+        found = operands(reduce, self.vector)
+        if found is None or coefficient(placed.stores[0].offset, self.vector) != 1:
+            raise ScheduleError(f"axis {schedule.vector} is not contiguous in the result and in one operand")
+        if schedule.block and placed.stores[0].value is not reduce:
+            raise ScheduleError("a contraction blocked over its reduction cannot have an epilogue")
+        self.operands = found
+        self.tile = {outer[name]: size for name, size in schedule.tile}
+        #: The vector operand is the same for every position of the tile; the other one for every vector.
+        self.rows_shared = not any(coefficient(found.vector.offset, a) for a in self.tile)
+        self.scalar = coefficient(found.broadcast.offset, self.vector) == 0
+
+    def kernel(self, name: str, note: str) -> Kernel:
+        body: list[Stmt] = []
+        blocked = [self.axis[a] for a in self.schedule.reduce[: self.schedule.block]]
+        if blocked:
+            self._zero(body)
+        frame = Frame({})
+        loops: list[tuple[Var, Axis]] = []
+        for axis in blocked:
+            var = Var(self.fresh(axis.name), INDEX)
+            loops.append((var, axis))
+            frame = frame.inner(axis, var)
+        inside: list[Stmt] = []
+        self._outer([self.axis[a] for a in self.schedule.outer], frame, {}, inside, not blocked)
+        for var, axis in reversed(loops):
+            inside = [For(var, integer(0), integer(axis.extent), 1, tuple(inside))]
+        body.extend(inside)
+        return Kernel(name, self.placed.buffers, tuple(body), note)
+
+    def _zero(self, body: list[Stmt]) -> None:
+        buffer = self.placed.stores[0].buffer
+        lanes = self.schedule.lanes
+        full = buffer.size // lanes * lanes
+        zero = Lit(0.0, VType(buffer.dtype, lanes))
+        if full:
+            var = Var(self.fresh("z"), INDEX)
+            body.append(For(var, integer(0), integer(full), lanes, (Write(buffer, var, zero),)))
+        if full < buffer.size:
+            mask = Bin("lt", Iota(lanes), Lit(buffer.size - full, VType(INDEX.dtype, lanes)))
+            body.append(Write(buffer, integer(full), zero, mask))
+
+    def _outer(
+        self, axes: list[Axis], frame: Frame, counts: dict[Axis, int], body: list[Stmt], outermost: bool
+    ) -> None:
+        """Loops over output axes; ``counts`` holds how many positions of a tiled (or vector) axis this tile covers."""
+        if not axes:
+            self._one_tile(frame, counts, body)
+            return
+        axis, rest = axes[0], axes[1:]
+        if axis is self.vector:
+            step = self.schedule.vectors * self.schedule.lanes
+        else:
+            step = self.tile.get(axis, 1)
+        full = axis.extent // step * step
+        if full:
+            var = Var(self.fresh(axis.name), INDEX)
+            inside: list[Stmt] = []
+            self._outer(rest, frame.inner(axis, var), {**counts, axis: step}, inside, False)
+            kind = "parallel" if outermost and full == axis.extent else "serial"
+            body.append(For(var, integer(0), integer(full), step, tuple(inside), kind))  # type: ignore[arg-type]
+        if full < axis.extent:
+            self._outer(rest, frame.inner(axis, integer(full)), {**counts, axis: axis.extent - full}, body, False)
+
+    def _vectors(self, frame: Frame, count: int) -> list[Frame]:
+        """One frame per vector of the tile; the last may be masked."""
+        lanes = self.schedule.lanes
+        frames = []
+        for start in range(0, count, lanes):
+            left = count - start
+            mask = Bin("lt", Iota(lanes), Lit(left, VType(INDEX.dtype, lanes))) if left < lanes else None
+            frames.append(frame.vectorised(self.vector, add(frame.position[self.vector], integer(start)), lanes, mask))
+        return frames
+
+    def _one_tile(self, frame: Frame, counts: dict[Axis, int], body: list[Stmt]) -> None:
+        tiled = list(self.tile)
+        places = [dict(zip(tiled, at, strict=True)) for at in product(*(range(counts[a]) for a in tiled))]
+        vectors = self._vectors(frame, counts[self.vector])
+        frames = [[_shifted(v, place) for v in vectors] for place in places]
+        type = VType(self.operands.reduce.dtype, self.schedule.lanes)
+        accumulators = [[Var(self.fresh("acc"), type) for _ in vectors] for _ in places]
+        store = self.placed.stores[0]
+        for row, tile in zip(accumulators, frames, strict=True):
+            for acc, at in zip(row, tile, strict=True):
+                start: Value = Lit(0.0, type)
+                if self.schedule.block:
+                    start = Read(store.buffer, self.scalar_offset(store.offset, at, body), type.lanes, at.mask)
+                body.append(Reg(acc, start))
+        self._multiply(self.schedule.reduce[self.schedule.block :], frames, accumulators, {}, body)
+        for row, tile in zip(accumulators, frames, strict=True):
+            for acc, at in zip(row, tile, strict=True):
+                self.reduced = {self.operands.reduce: acc}
+                self.store(store, at, body)
+
+    def _multiply(
+        self,
+        names: tuple[str, ...],
+        frames: list[list[Frame]],
+        accumulators: list[list[Var]],
+        position: dict[Axis, Value],
+        body: list[Stmt],
+    ) -> None:
+        """The reduction loops around the multiply-adds."""
+        if not names:
+            self._step(frames, accumulators, position, body)
+            return
+        axis = self.axis[names[0]]
+        unroll = self.schedule.unroll if len(names) == 1 else 1
+        full = axis.extent // unroll * unroll
+        for lo, hi, step in ((0, full, unroll), (full, axis.extent, 1)):
+            if lo == hi:
+                continue
+            var = Var(self.fresh(axis.name), INDEX)
+            inside: list[Stmt] = []
+            for u in range(step):
+                self._multiply(names[1:], frames, accumulators, {**position, axis: add(var, integer(u))}, inside)
+            body.append(For(var, integer(lo), integer(hi), step, tuple(inside)))
+
+    def _step(
+        self,
+        frames: list[list[Frame]],
+        accumulators: list[list[Var]],
+        position: dict[Axis, Value],
+        body: list[Stmt],
+    ) -> None:
+        vector, broadcast = self.operands.vector, self.operands.broadcast
+        rows: list[Value] = []
+        for tile, row in zip(frames, accumulators, strict=True):
+            if not rows or not self.rows_shared:
+                rows = [self._read(vector, f, position, body, scalar=False) for f in tile]
+            xs = [self._read(broadcast, f, position, body, self.scalar) for f in (tile[:1] if self.scalar else tile)]
+            for k, acc in enumerate(row):
+                body.append(Set(acc, Fma(xs[0 if self.scalar else k], rows[k], acc)))
+
+    def _read(
+        self, access: Access, frame: Frame, position: dict[Axis, Value], body: list[Stmt], scalar: bool
+    ) -> Value:
+        here = Frame({**frame.position, **position}, frame.vector, frame.lanes, frame.mask)
+        offset = self.scalar_offset(access.offset, here, body)
+        if scalar:
+            return Splat(Read(access.buffer, offset), frame.lanes)
+        return Read(access.buffer, offset, frame.lanes, frame.mask)
+
+
+def _shifted(frame: Frame, by: dict[Axis, int]) -> Frame:
+    position = {**frame.position, **{a: add(frame.position[a], integer(n)) for a, n in by.items()}}
+    return Frame(position, frame.vector, frame.lanes, frame.mask)

@@ -1,0 +1,77 @@
+"""Schedules: how a kernel runs, as data. Printed in dumps, overridable, and unable to change what is computed.
+
+A schedule names axes and gives sizes; lowering refuses one that does not fit its kernel with ``ScheduleError``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class Naive:
+    """Scalar loops in the order written: slow, and obviously right. The oracle for every other schedule."""
+
+    def __str__(self) -> str:
+        return "naive"
+
+
+@dataclass(frozen=True)
+class MapReduce:
+    """Loops over the output in memory order, vectorised along its innermost axis (or along the reduction's).
+
+    Args:
+        lanes: vector lanes; 1 is scalar code.
+        unroll: independent accumulators of a reduction, and copies of the innermost vector step.
+    """
+
+    lanes: int
+    unroll: int = 4
+
+    def __str__(self) -> str:
+        return f"map(lanes={self.lanes}, unroll={self.unroll})"
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """A register tile of ``tile`` positions times ``vectors`` vectors, multiplied up along the reduction axes.
+
+    Args:
+        vector: output axis that fills the lanes.
+        lanes: lanes of one vector.
+        vectors: vectors held along the vector axis.
+        tile: output axes held in registers, with how many positions of each: ``(("i", 2), ("j", 7))``.
+        outer: the remaining output axes and the tiled ones, outermost first; the vector axis among them.
+        reduce: reduction axes, outermost first; the last is unrolled.
+        unroll: steps of the innermost reduction axis taken at once.
+        block: leading reduction axes that run outside the tile loops, accumulating in memory.
+    """
+
+    vector: str
+    lanes: int
+    vectors: int
+    tile: tuple[tuple[str, int], ...]
+    outer: tuple[str, ...]
+    reduce: tuple[str, ...]
+    unroll: int = 1
+    block: int = 0
+
+    @property
+    def registers(self) -> int:
+        """Accumulators, one row of the vector operand, and one broadcast."""
+        count = self.vectors
+        for _, size in self.tile:
+            count *= size
+        return count + self.vectors + 1
+
+    def __str__(self) -> str:
+        tile = " x ".join([*(f"{n} {a}" for a, n in self.tile), f"{self.vectors}*{self.lanes} {self.vector}"])
+        block = f", block={'.'.join(self.reduce[: self.block])}" if self.block else ""
+        return (
+            f"contraction(tile={tile}, outer={'.'.join(self.outer)}, "
+            f"reduce={'.'.join(self.reduce)}, unroll={self.unroll}{block})"
+        )
+
+
+Schedule: TypeAlias = Naive | MapReduce | Contraction

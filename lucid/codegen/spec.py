@@ -1,0 +1,135 @@
+"""A kernel before it has loops: which nodes it stores, at which positions, with which values.
+
+``KernelSpec`` is what fusion produces and lowering consumes. ``affine_axes`` removes divisions from index expressions by
+splitting the axes they divide, so that grouped convolutions and reshapes become plain strides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+
+from lucid.ir.expr import Axis, Binary, Const, Expr, Load, Reduce, Select, Unary, loads, rewrite, show, substitute, walk
+from lucid.ir.graph import Node
+from lucid.ir.index import affine, simplify_expr
+
+#: Scalar operations that cost more than a few cycles: never computed twice to save a store.
+EXPENSIVE = frozenset({"exp", "log", "log1p", "expm1", "sin", "cos", "tan", "tanh", "erf", "pow", "sqrt", "div", "mod"})
+
+
+@dataclass(frozen=True)
+class Store:
+    """``node[index] = value`` for every position of the kernel's axes."""
+
+    node: Node
+    index: tuple[Expr, ...]
+    value: Expr
+
+
+@dataclass(frozen=True)
+class KernelSpec:
+    """Axes to iterate over and what to store at each position."""
+
+    axes: tuple[Axis, ...]
+    stores: tuple[Store, ...]
+    #: The graph nodes this kernel computes, producers first: for dumps and profiles.
+    nodes: tuple[Node, ...] = ()
+
+    @property
+    def sources(self) -> list[Node]:
+        """Values read from memory, in the order met."""
+        found: dict[Hashable, None] = {}
+        for store in self.stores:
+            for load in loads(store.value):
+                found.setdefault(load.source)
+        return [s for s in found if isinstance(s, Node)]
+
+    @property
+    def name(self) -> str:
+        """The ops it computes, joined: ``conv2d_add_relu``."""
+        names = [n.op.name for n in self.nodes]
+        return "_".join(names[:4]) + (f"_and_{len(names) - 4}_more" if len(names) > 4 else "")
+
+    def map(self, axes: Iterable[Axis], change: dict[Axis, Expr]) -> KernelSpec:
+        """The same kernel over other axes."""
+        stores = tuple(
+            Store(
+                s.node,
+                tuple(simplify_expr(substitute(i, change)) for i in s.index),
+                simplify_expr(substitute(s.value, change)),
+            )
+            for s in self.stores
+        )
+        return KernelSpec(tuple(axes), stores, self.nodes)
+
+    def __str__(self) -> str:
+        numbers = {n: f"%{k}" for k, n in enumerate(self.sources)}
+        over = ", ".join(f"{a.name}<{a.extent}" for a in self.axes)
+        lines = [f"{self.name}: over {over or 'nothing'}"]
+        for store in self.stores:
+            at = ", ".join(map(show, store.index))
+            lines.append(f"  out[{at}] = {show(store.value, lambda s: numbers.get(s, str(s)))}")  # type: ignore[call-overload]
+        return "\n".join(lines)
+
+
+def cost(root: Expr) -> int:
+    """Rough cycles per element: one for arithmetic, ten for a division or a transcendental function."""
+    total = 0
+    for expr in walk(root):
+        if isinstance(expr, Unary | Binary | Select):
+            if expr.dtype.kind == "i" and not any(isinstance(x, Load) for x in expr.children()):
+                continue  # index arithmetic mostly disappears
+            total += 10 if isinstance(expr, Unary | Binary) and expr.op in EXPENSIVE else 1
+    return total
+
+
+def affine_axes(spec: KernelSpec) -> KernelSpec:
+    """Split axes until no index divides an axis by a constant that divides its extent."""
+    spec = spec.map(spec.axes, {})
+    for _ in range(32):
+        found = _divided_axis(spec)
+        if found is None:
+            return spec
+        axis, factor = found
+        outer = Axis(f"{axis.name}o", axis.extent // factor)
+        inner = Axis(f"{axis.name}i", factor)
+        change: dict[Axis, Expr] = {axis: outer * factor + inner}
+        if axis in spec.axes:
+            at = spec.axes.index(axis)
+            spec = spec.map((*spec.axes[:at], outer, inner, *spec.axes[at + 1 :]), change)
+        else:
+            split = {axis: (outer, inner)}
+            stores = tuple(Store(s.node, s.index, _split_reduction(s.value, split)) for s in spec.stores)
+            spec = KernelSpec(spec.axes, stores, spec.nodes).map(spec.axes, change)
+    return spec
+
+
+def _split_reduction(root: Expr, split: dict[Axis, tuple[Axis, Axis]]) -> Expr:
+    def visit(expr: Expr) -> Expr | None:
+        if isinstance(expr, Reduce) and any(a in split for a in expr.axes):
+            axes = [b for a in expr.axes for b in split.get(a, (a,))]
+            return Reduce(expr.kind, axes, expr.body)
+        return None
+
+    return rewrite(root, visit)
+
+
+def _divided_axis(spec: KernelSpec) -> tuple[Axis, int] | None:
+    """An axis that some index divides (or takes the remainder of) by a proper divisor of its extent."""
+    reduced = {a for s in spec.stores for e in walk(s.value) if isinstance(e, Reduce) for a in e.axes}
+    mine = set(spec.axes) | reduced
+    for store in spec.stores:
+        for root in (*store.index, store.value):
+            for expr in walk(root):
+                if not (isinstance(expr, Binary) and expr.op in ("floordiv", "mod") and isinstance(expr.b, Const)):
+                    continue
+                divisor = expr.b.value
+                if expr.dtype.kind != "i" or not isinstance(divisor, int) or divisor < 2:
+                    continue
+                for atom, factor in affine(expr.a).terms.items():
+                    if not (isinstance(atom, Axis) and atom in mine) or divisor % factor:
+                        continue
+                    part = divisor // factor
+                    if factor > 0 and 1 < part < atom.extent and atom.extent % part == 0:
+                        return atom, part
+    return None
