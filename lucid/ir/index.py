@@ -26,11 +26,12 @@ from lucid.ir.expr import (
     index,
     walk,
 )
-from lucid.ir.types import DType, bool_, int64
+from lucid.ir.types import DType, bool_, int64, uint64
 
 Bounds: TypeAlias = tuple[int, int] | None
 
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_ANY = (_SMALLEST, _LARGEST)
 
 
 def _wrap(value: int) -> int:
@@ -105,7 +106,9 @@ def affine(expr: Expr) -> Affine:
 
 
 def bounds(expr: Expr) -> Bounds:
-    """The least and the greatest value of an ``int64`` expression over all positions; None if that is not known.
+    """The least and the greatest value of an ``int64`` expression over all positions.
+
+    None if an end is not known: what is loaded from an ``int64`` tensor may be anything.
 
     >>> bounds(Axis("i", 4) * 2 - 1)
     (-1, 5)
@@ -118,7 +121,8 @@ def _analysis(expr: Expr) -> tuple[Affine, Bounds]:
     if found is None:
         simplifier = _Simplifier()
         form = simplifier.form(expr)
-        found = form, simplifier.range(form)
+        known = simplifier.range(form)
+        found = form, known if known and known[0] > -(2**62) and known[1] < 2**62 else None
         if all(isinstance(x, Axis | Const | Binary) for x in walk(expr)):  # a load would keep its source alive
             if len(_analysed) >= 8192:  # forgetting one costs a repeated analysis, nothing else
                 _analysed.clear()
@@ -151,7 +155,7 @@ class _Simplifier:
     def __init__(self) -> None:
         self.forms: dict[int, Affine] = {}
         self.results: dict[int, Expr] = {}
-        self.ranges: dict[Expr, Bounds] = {}
+        self.ranges: dict[Expr, tuple[int, int]] = {}
         self.kept: list[Expr] = []  # identities are keys: what they belong to must stay alive
 
     def simplify(self, root: Expr) -> Expr:
@@ -163,13 +167,10 @@ class _Simplifier:
         return self.forms[id(root)]
 
     def range(self, form: Affine) -> Bounds:
-        """The range of a form; None where an atom's is unknown, or where the sum may wrap around."""
+        """The range of a form; None where the sum may wrap around."""
         lo = hi = form.constant
         for atom, factor in form.terms.items():
-            known = self.ranges[atom]
-            if known is None:
-                return None
-            a, b = known
+            a, b = self.ranges[atom]
             if factor < 0:
                 a, b = b, a
             lo += factor * a
@@ -205,7 +206,7 @@ class _Simplifier:
         new = [self._result(c) for c in old]
         return expr if all(a is b for a, b in zip(new, old, strict=True)) else expr.rebuild(new)
 
-    def _atom(self, expr: Expr, known: Bounds) -> Affine:
+    def _atom(self, expr: Expr, known: tuple[int, int]) -> Affine:
         if isinstance(expr, Const):
             return Affine({}, int(expr.value))
         self.ranges.setdefault(expr, known)
@@ -224,7 +225,7 @@ class _Simplifier:
         if isinstance(expr, Select) and not isinstance(new, Select):
             self._run(new)
             return self.forms[id(new)]
-        return self._atom(new, self._range_of(expr))
+        return self._atom(new, self._range_of(expr) or _ANY)
 
     def _binary(self, expr: Binary, a: Affine, b: Affine) -> Affine:
         op = expr.op
@@ -236,17 +237,16 @@ class _Simplifier:
             return a * b.constant if a.terms else b * a.constant
         if op in ("floordiv", "mod") and not b.terms and b.constant > 0:
             return self._divide(a, b.constant) if op == "floordiv" else self._remainder(a, b.constant)
-        ra, rb = self.range(a), self.range(b)
-        known: Bounds = None
+        (a_lo, a_hi), (b_lo, b_hi) = self.range(a) or _ANY, self.range(b) or _ANY
+        known = _ANY
         if op in ("min", "max"):
             less = self._decide("le", a, b)
             if less is not None:
                 return a if less is (op == "min") else b
-            if ra and rb:
-                pick = min if op == "min" else max
-                known = (pick(ra[0], rb[0]), pick(ra[1], rb[1]))
-        elif op == "mul" and ra and rb:
-            corners = [x * y for x in ra for y in rb]
+            pick = min if op == "min" else max
+            known = (pick(a_lo, b_lo), pick(a_hi, b_hi))
+        elif op == "mul":
+            corners = [x * y for x in (a_lo, a_hi) for y in (b_lo, b_hi)]
             if min(corners) >= _SMALLEST and max(corners) <= _LARGEST:
                 known = (min(corners), max(corners))
         return self._atom(self._rebuilt(expr), known)
@@ -298,21 +298,17 @@ class _Simplifier:
     # --- ranges of what is not affine ---
 
     def _range_of(self, expr: Expr) -> Bounds:
-        """The range of an original expression whose children are done."""
-        if expr.dtype == int64:
-            if id(expr) in self.forms:
-                return self.range(self.forms[id(expr)])
-            if isinstance(expr, Cast):
-                return self._range_of(expr.x)
-            if isinstance(expr, Select):
-                a, b = self._range_of(expr.a), self._range_of(expr.b)
-                return (min(a[0], b[0]), max(a[1], b[1])) if a and b else None
-            return None
+        """The range of an original expression whose children are done; None for floats and wide unsigned integers."""
+        if id(expr) in self.forms:
+            return self.range(self.forms[id(expr)]) or _ANY
         limits = _dtype_range(expr.dtype)
-        if limits and isinstance(expr, Cast):
+        if isinstance(expr, Cast):
             known = self._range_of(expr.x)
-            if known and limits[0] <= known[0] and known[1] <= limits[1]:
+            if known and limits and limits[0] <= known[0] and known[1] <= limits[1]:
                 return known
+        elif isinstance(expr, Select) and expr.dtype == int64:
+            (a_lo, a_hi), (b_lo, b_hi) = self._range_of(expr.a) or _ANY, self._range_of(expr.b) or _ANY
+            return (min(a_lo, b_lo), max(a_hi, b_hi))
         return limits
 
     def _decide(self, op: str, a: Affine, b: Affine) -> bool | None:
@@ -339,13 +335,14 @@ class _Simplifier:
         """``a // n``: the terms that ``n`` divides leave; of the rest only what can carry over stays."""
         if n == 1:
             return a
+        unknown = Binary("floordiv", a.expr(), index(n))
         if self.range(a) is None:
-            return self._atom(Binary("floordiv", a.expr(), index(n)), None)
+            return self._atom(unknown, (_SMALLEST // n, _LARGEST // n))
         whole = Affine({atom: f // n for atom, f in a.terms.items() if f % n == 0}, 0)
         rest = Affine({atom: f for atom, f in a.terms.items() if f % n}, a.constant)
         known = self.range(rest)
         if known is None:
-            return self._atom(Binary("floordiv", a.expr(), index(n)), None)
+            return self._atom(unknown, (_SMALLEST // n, _LARGEST // n))
         lo, hi = known
         if lo // n == hi // n:
             return self._merge(whole + Affine({}, lo // n))
@@ -443,10 +440,10 @@ def _common_factors(form: Affine, n: int) -> list[int]:
 
 
 def _dtype_range(dtype: DType) -> Bounds:
-    """All values of a small integer dtype; None for those that do not fit into ``int64`` with room to spare."""
+    """All values of an integer dtype that ``int64`` can hold."""
     if dtype == bool_:
         return (0, 1)
-    if dtype.kind in "iu" and dtype.itemsize <= 4:
+    if dtype.kind in "iu" and dtype != uint64:
         info = np.iinfo(dtype)
         return (int(info.min), int(info.max))
     return None
