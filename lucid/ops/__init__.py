@@ -1,5 +1,51 @@
 """The operations, one declaration each. Importing this package registers them all in ``lucid.ir.graph.OPS``."""
 
+from lucid.ops.arithmetic import add, div, floordiv, maximum, minimum, mod, mul, sub
+from lucid.ops.arithmetic import pow_ as pow
 from lucid.ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from lucid.ops.indexing import one_hot, scatter_add, take
+from lucid.ops.leaf import constant, identity, iota, stop_gradient
+from lucid.ops.logic import bitwise_and, bitwise_or, bitwise_xor, eq, le, left_shift, lt, ne, right_shift, where
+from lucid.ops.matmul import matmul
+from lucid.ops.movement import broadcast_to, flip, reshape, transpose
+from lucid.ops.reduce import argmax, argmin, prod
+from lucid.ops.reduce import max_ as max
+from lucid.ops.reduce import min_ as min
+from lucid.ops.reduce import sum_ as sum
+from lucid.ops.slicing import concat, pad
+from lucid.ops.slicing import slice_ as slice
+from lucid.ops.softmax import log_softmax, softmax
+from lucid.ops.unary import abs_ as abs
+from lucid.ops.unary import (
+    bitwise_not,
+    cast,
+    ceil,
+    clip,
+    cos,
+    erf,
+    exp,
+    expm1,
+    floor,
+    isnan,
+    log,
+    log1p,
+    logical_not,
+    neg,
+    relu,
+    sigmoid,
+    sign,
+    sin,
+    sqrt,
+    tanh,
+)  # fmt: skip
+from lucid.ops.unary import round_ as round
 
-__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
+__all__ = [
+    "abs", "add", "argmax", "argmin", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast_to",
+    "cast", "ceil", "clip", "concat", "constant", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "cos", "div",
+    "eq", "erf", "exp", "expm1", "flip", "floor", "floordiv", "identity", "iota", "isnan", "le", "left_shift",
+    "log", "log1p", "log_softmax", "logical_not", "lt", "matmul", "max", "maximum", "min", "minimum", "mod", "mul",
+    "ne", "neg", "one_hot", "pad", "pow", "prod", "relu", "reshape", "right_shift", "round", "scatter_add",
+    "sigmoid", "sign", "sin", "slice", "softmax", "sqrt", "stop_gradient", "sub", "sum", "take", "tanh",
+    "transpose", "where",
+]  # fmt: skip

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from lucid.errors import ArgumentError, DTypeError, ShapeError
-from lucid.ir.graph import OPS, Node
+from lucid.ir.graph import OPS, Array, Node, scalar
 from lucid.ir.types import SHORT_NAMES, DType, Shape, TensorType, is_float
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def names(dtypes: Sequence[DType]) -> str:
@@ -36,6 +40,27 @@ def require_float(op: str, **types: TensorType) -> None:
             )
 
 
+_KIND_NAMES = {"b": "bool", "i": "signed integer", "u": "unsigned integer", "f": "floating"}
+
+
+def require_kind(op: str, kinds: str, **types: TensorType) -> None:
+    """Every argument's ``dtype.kind`` is one of the letters of ``kinds``."""
+    for name, t in types.items():
+        if t.dtype.kind not in kinds:
+            allowed = " or ".join(_KIND_NAMES[k] for k in kinds)
+            raise DTypeError(
+                f"{name} has dtype {t.dtype.name}, but it must be {allowed}",
+                op=op,
+                hint=f"convert it with {name}.astype(dtype)",
+            )
+
+
+def require_supported(op: str, dtype: DType) -> None:
+    """``dtype`` is one of Lucid's."""
+    if dtype not in SHORT_NAMES:
+        raise DTypeError(f"dtype={dtype} is not supported", op=op, hint=f"use one of {names(list(SHORT_NAMES))}")
+
+
 def require_rank(op: str, name: str, t: TensorType, rank: int, meaning: str) -> None:
     if t.ndim != rank:
         raise ShapeError(f"{name} has shape {t.shape}, but it must have {rank} dimensions {meaning}", op=op)
@@ -46,6 +71,19 @@ def normalize_axis(op: str, axis: int, ndim: int, argument: str = "axis") -> int
     if not -ndim <= axis < ndim:
         raise ArgumentError(f"{argument}={axis} is out of range for {ndim} dimensions", op=op)
     return axis % ndim
+
+
+def require_axes(op: str, x: TensorType, axes: tuple[int, ...]) -> None:
+    """``axes`` are axes of ``x`` counted from the front, increasing."""
+    if list(axes) != sorted(set(axes)) or (axes and not 0 <= axes[0] <= axes[-1] < x.ndim):
+        raise ArgumentError(f"axes={axes} must be different axes of {x.ndim} dimensions, in increasing order", op=op)
+
+
+def require_length(op: str, x: TensorType, **arguments: tuple[int, ...]) -> None:
+    """Each argument has one entry per axis of ``x``."""
+    for name, values in arguments.items():
+        if len(values) != x.ndim:
+            raise ArgumentError(f"{name}={values} needs one entry for each of the {x.ndim} axes of {x.shape}", op=op)
 
 
 def broadcast_shape(op: str, *types: TensorType) -> Shape:
@@ -72,6 +110,21 @@ def unbroadcast(g: Node, like: Node) -> Node:
     if axes:
         g = OPS["sum"](g, axes=axes, keepdims=False)
     return g if g.shape == like.shape else OPS["reshape"](g, shape=like.shape)
+
+
+def quiet(evaluate: Callable[P, T]) -> Callable[P, T]:
+    """Decorate an ``evaluate`` that may overflow or meet NaN: the result says so, NumPy need not warn."""
+    return np.errstate(all="ignore")(evaluate)
+
+
+def as_array(value: Any) -> Array:
+    """NumPy gives a scalar object where an array of no dimensions is meant."""
+    return value if value.__class__ is np.ndarray else np.asarray(value)
+
+
+def zero(like: Node) -> Node:
+    """A 0-d zero of ``like``'s dtype."""
+    return scalar(0, like)
 
 
 def type_list(types: Sequence[TensorType]) -> str:

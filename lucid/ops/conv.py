@@ -18,7 +18,7 @@ from lucid.errors import ArgumentError, DTypeError, ShapeError
 from lucid.ir.expr import Axis, Expr, Operand, reduce_axes, select, total
 from lucid.ir.graph import Array, BadSample, Node, Op, Sample
 from lucid.ir.types import TensorType, float32, float64, int32
-from lucid.ops.common import require_float, require_rank, require_same_dtype
+from lucid.ops.common import quiet, require_float, require_rank, require_same_dtype
 
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = tuple[Pair, Pair]
@@ -114,10 +114,11 @@ class Conv2d(_Convolution):
         size = output_size(self.name, x.shape[2:], w.shape[2:], stride, padding, dilation)  # type: ignore[arg-type]
         return TensorType((x.shape[0], w.shape[0], *size), x.dtype)
 
+    @quiet
     def evaluate(self, x: Array, w: Array, *, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> Array:
         o, ci, kh, kw = w.shape
         n = x.shape[0]
-        oh, ow = output_size(self.name, x.shape[2:], (kh, kw), stride, padding, dilation)  # type: ignore[arg-type]
+        oh, ow = output_size(self.name, x.shape[2:], (kh, kw), stride, padding, dilation)
         # im2col: (N, C, OH, OW, KH, KW) -> (G, N*OH*OW, ci*KH*KW), one matrix product a group
         columns = windows(x, (kh, kw), stride, padding, dilation, (oh, ow))
         columns = columns.reshape(n, groups, ci, oh, ow, kh, kw).transpose(1, 0, 3, 4, 2, 5, 6)
@@ -203,6 +204,7 @@ class Conv2dInputGrad(_Convolution):
             )
         return TensorType((g.shape[0], w.shape[1] * groups, *input_size), g.dtype)
 
+    @quiet
     def evaluate(
         self, g: Array, w: Array, *, input_size: Pair, stride: Pair, padding: Padding, dilation: Pair, groups: int
     ) -> Array:
@@ -266,6 +268,8 @@ class Conv2dInputGrad(_Convolution):
         }  # fmt: skip
         g, w = TensorType((1, 4, 6, 6), float32), TensorType((4, 3, 3, 3), float32)
         yield BadSample((g.with_shape((1, 4, 5, 6)), w), attrs, ShapeError, ("(1, 4, 5, 6)", "(4, 6, 6)"))
+        yield BadSample((g.with_shape((4, 6, 6)), w), attrs, ShapeError, ("grad_output", "4 dimensions"))
+        yield BadSample((g, w.with_dtype(float64)), attrs, DTypeError, ("weight is float64",))
 
 
 class Conv2dWeightGrad(_Convolution):
@@ -295,6 +299,7 @@ class Conv2dWeightGrad(_Convolution):
             raise ShapeError(f"grad_output has shape {g.shape}, but the convolution gives {want}", op=self.name)
         return TensorType((g.shape[1], x.shape[1] // groups, *kernel_size), x.dtype)
 
+    @quiet
     def evaluate(
         self, x: Array, g: Array, *, kernel_size: Pair, stride: Pair, padding: Padding, dilation: Pair, groups: int
     ) -> Array:
@@ -352,6 +357,8 @@ class Conv2dWeightGrad(_Convolution):
         }  # fmt: skip
         x, g = TensorType((1, 3, 8, 8), float32), TensorType((1, 4, 6, 6), float32)
         yield BadSample((x, g.with_shape((2, 4, 6, 6))), attrs, ShapeError, ("(2, 4, 6, 6)", "(1, 4, 6, 6)"))
+        yield BadSample((x.with_shape((3, 8, 8)), g), attrs, ShapeError, ("input", "4 dimensions"))
+        yield BadSample((x, g), {**attrs, "groups": 0}, ArgumentError, ("groups=0",))
 
 
 conv2d = Conv2d()
