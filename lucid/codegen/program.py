@@ -16,6 +16,7 @@ from lucid.codegen.layout import Layout
 from lucid.codegen.loops import Kernel
 from lucid.codegen.lower_contraction import lower_contraction
 from lucid.codegen.lower_map import lower_map, lower_naive
+from lucid.codegen.phases import split_phases
 from lucid.codegen.plan import Lifetime, MemoryPlan, plan_memory, plan_static
 from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule
 from lucid.codegen.spec import KernelSpec, Store, affine_axes
@@ -115,10 +116,11 @@ class _Generator:
         self.override = override
         self.layouts: dict[Node, Layout] = {n: Layout.plain(n.shape) for n in graph.inputs}
         self.inputs = frozenset(graph.inputs)
-        self.wishes: dict[int, Wanted | None] = {}
+        self.wishes: dict[int, Wanted] = {}
+        self.halos: dict[Node, tuple[tuple[int, ...], tuple[int, ...]]] = {}
 
     def run(self) -> Program:
-        specs = [affine_axes(s) for s in fuse(self.graph, accepts_epilogue)]
+        specs = [part for s in fuse(self.graph, accepts_epilogue) for part in map(affine_axes, split_phases(s))]
         specs = [s for s in specs if s.stores[0].node.type.size]
         specs, outputs = self._separate_outputs(specs)
         specs = self._choose_layouts(specs)
@@ -163,37 +165,52 @@ class _Generator:
         """Contractions say what they want; a value produced inside takes it, any other is copied into it."""
         fixed = {n: layout.innermost for n, layout in self.layouts.items()}
         wishes = [wanted(s, fixed, self.target) for s in specs]
-        produced = {s.stores[0].node for s in specs} - self.outputs
+        self._home_layouts(specs, wishes)
+        inside = self._results_inside(specs, wishes)
+        last = {s.stores[0].node: k for k, s in enumerate(specs)}
+        copies: dict[tuple[Node, Layout], Node] = {}
         result: list[KernelSpec] = []
-        # Producers' orders and consumers' halos first: both belong to the value's home layout.
+        for k, (spec, wish) in enumerate(zip(specs, wishes, strict=True)):
+            node = spec.stores[0].node
+            spec = _redirect(spec, inside)
+            if wish is not None:
+                spec = self._satisfy(spec, wish, copies, result)
+                self.wishes[id(spec)] = wish
+            result.append(spec)
+            if node in inside and last[node] == k:
+                result.append(self._copy_spec(inside[node], node))
+        return result
+
+    def _home_layouts(self, specs: list[KernelSpec], wishes: list[Wanted | None]) -> None:
+        """Where each intermediate value lies: its producer's order, and the widest halo any of its readers needs."""
         orders: dict[Node, tuple[int, ...]] = {}
-        halos: dict[Node, list[tuple[tuple[int, ...], tuple[int, ...]]]] = {}
         for spec, wish in zip(specs, wishes, strict=True):
             if wish is None:
                 continue
             node = spec.stores[0].node
-            if node in produced:
-                orders[node] = order_ending_in(len(node.shape), wish.store_dim)
+            orders.setdefault(node, order_ending_in(len(node.shape), wish.store_dim))
             for load in contraction_loads(spec)[1:]:  # type: ignore[index]  # a wish means there is one
                 halo = self._halo(load)
-                if halo is not None and load.source in produced:
-                    halos.setdefault(load.source, []).append(halo)  # type: ignore[arg-type]
-        for node in produced:
+                if halo is not None:
+                    source = load.source
+                    assert isinstance(source, Node)
+                    low, high = self.halos.get(source, halo)
+                    self.halos[source] = tuple(map(max, low, halo[0])), tuple(map(max, high, halo[1]))
+        for node in {s.stores[0].node for s in specs} - self.outputs:
             home = Layout.ordered(node.shape, orders.get(node, default_order(len(node.shape))))
-            for low, high in halos.get(node, ()):
-                home = home.with_halo(low, high)
-            self.layouts[node] = home
-        copies: dict[tuple[Node, Layout], Node] = {}
+            self.layouts[node] = home.with_halo(*self.halos[node]) if node in self.halos else home
+
+    def _results_inside(self, specs: list[KernelSpec], wishes: list[Wanted | None]) -> dict[Node, Node]:
+        """Outputs a contraction cannot store as they must go out: it stores an inner copy, which later kernels read."""
         inside: dict[Node, Node] = {}
         for spec, wish in zip(specs, wishes, strict=True):
-            spec = _redirect(spec, inside)
-            after: list[KernelSpec] = []
-            if wish is not None:
-                spec = self._satisfy(spec, wish, copies, inside, result, after)
-                self.wishes[id(spec)] = wish
-            result.append(spec)
-            result.extend(after)
-        return result
+            node = spec.stores[0].node
+            if wish is not None and node in self.outputs and self.layouts[node].innermost != wish.store_dim:
+                if node not in inside:
+                    inside[node] = self._alias(node)
+                    home = Layout.ordered(node.shape, order_ending_in(len(node.shape), wish.store_dim))
+                    self.layouts[inside[node]] = home.with_halo(*self.halos[node]) if node in self.halos else home
+        return inside
 
     @staticmethod
     def _halo(load: Load) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
@@ -202,21 +219,15 @@ class _Generator:
         halo = halo_needed(load)
         if halo is None or not any((*halo[0], *halo[1])):
             return None
-        # A ring wider than the image itself is guarded instead.
+        # A ring much wider than the image itself is guarded instead.
         if any(a + b > 2 * n + 8 for a, b, n in zip(*halo, load.type.shape, strict=True)):
             return None
         return halo
 
     def _satisfy(
-        self,
-        spec: KernelSpec,
-        wish: Wanted,
-        copies: dict[tuple[Node, Layout], Node],
-        inside: dict[Node, Node],
-        before: list[KernelSpec],
-        after: list[KernelSpec],
+        self, spec: KernelSpec, wish: Wanted, copies: dict[tuple[Node, Layout], Node], before: list[KernelSpec]
     ) -> KernelSpec:
-        """Copy operands into the layouts a contraction wants, and its result out of it."""
+        """Copy operands into the layouts a contraction wants."""
         found = contraction_loads(spec)
         assert found is not None
         replace: dict[Load, Load] = {}
@@ -226,17 +237,14 @@ class _Generator:
         for load in (other, vector):
             node = load.source
             assert isinstance(node, Node)
-            home = self.layouts[node]
-            want = home
+            home = want = self.layouts[node]
             if load is vector and home.innermost != wish.load_dim:
                 order = self._operand_order(wish, vector, replace.get(other, other))
                 want = Layout(home.shape, order, home.low, home.high)
-            halo = self._halo(load)
-            if halo is not None:
-                want = want.with_halo(*halo)
-                if not home.halo and want.order == home.order and len(node.shape) == 4:
-                    order = order_ending_in(4, wish.load_dim) if load is vector else default_order(4)
-                    want = Layout(want.shape, order, want.low, want.high)
+            elif load is other and len(node.shape) == 4 and node.shape[1] > 1 and node in self.inputs:
+                want = Layout(home.shape, default_order(4), home.low, home.high)  # NHWC from the graph's edge on
+            if node in self.halos:
+                want = want.with_halo(*self.halos[node])
             if want == home:
                 continue
             alias = copies.get((node, want))
@@ -247,14 +255,7 @@ class _Generator:
             replace[load] = Load(alias, load.type, load.index, load.fill)
         store = spec.stores[0]
         value = rewrite(store.value, lambda e: replace.get(e) if isinstance(e, Load) else None)
-        node = store.node
-        if self.layouts[node].innermost != wish.store_dim:
-            # Later kernels read the value where it was made, not the copy that goes out.
-            made = inside[node] = self._alias(node)
-            self.layouts[made] = Layout.ordered(node.shape, order_ending_in(len(node.shape), wish.store_dim))
-            after.append(self._copy_spec(made, node))
-            node = made
-        return KernelSpec(spec.axes, (Store(node, store.index, value),), spec.nodes)
+        return KernelSpec(spec.axes, (Store(store.node, store.index, value),), spec.nodes)
 
     def _operand_order(self, wish: Wanted, load: Load, other: Load) -> tuple[int, ...]:
         """The vector dimension last; before it what the other operand walks contiguously, so both step together."""
@@ -386,8 +387,8 @@ class _Generator:
 
 
 def _redirect(spec: KernelSpec, inside: dict[Node, Node]) -> KernelSpec:
-    """The same kernel reading some values from where they lie inside."""
-    if not inside or not any(x in inside for x in spec.sources):
+    """The same kernel reading and storing some values where they lie inside."""
+    if not any(x in inside for x in (*spec.sources, spec.stores[0].node)):
         return spec
 
     def visit(expr: Expr) -> Expr | None:
@@ -395,7 +396,7 @@ def _redirect(spec: KernelSpec, inside: dict[Node, Node]) -> KernelSpec:
             return Load(inside[expr.source], expr.type, expr.index, expr.fill)  # type: ignore[index]
         return None
 
-    stores = tuple(Store(s.node, s.index, rewrite(s.value, visit)) for s in spec.stores)
+    stores = tuple(Store(inside.get(s.node, s.node), s.index, rewrite(s.value, visit)) for s in spec.stores)
     return KernelSpec(spec.axes, stores, spec.nodes)
 
 
