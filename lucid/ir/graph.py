@@ -110,8 +110,20 @@ class Op:
 
 
 def attrs_key(attrs: Attrs) -> tuple[Any, ...]:
-    """A hashable key of attributes; a float goes in by its bits, so -0.0 is not 0.0 and NaN equals itself."""
-    return tuple([(k, v.hex() if v.__class__ is float else v) for k, v in attrs.items()])
+    """A hashable key of attributes; a float goes in by its bits, so -0.0 is not 0.0 and NaN equals itself.
+
+    So do the floats of a tuple that begins with one: such a tuple holds floats alone.
+    """
+    return tuple([(k, v if v.__class__ not in _BY_BITS else _bits(v)) for k, v in attrs.items()])
+
+
+_BY_BITS = frozenset((float, tuple))
+
+
+def _bits(value: Any) -> Any:
+    if value.__class__ is float:
+        return value.hex()
+    return tuple(map(float.hex, value)) if value and value[0].__class__ is float else value
 
 
 class Call:

@@ -39,6 +39,8 @@ class Constant(Op):
         for v in flat:
             if not isinstance(v, int | float):
                 raise ArgumentTypeError(f"value={v!r} is not a Python number", op=self.name)
+            if isinstance(v, float) != isinstance(flat[0], float):
+                raise ArgumentTypeError("a tuple must hold floats alone or no float", op=self.name)
             if is_integer(dtype):
                 if isinstance(v, float) and not v.is_integer():
                     raise ArgumentTypeError(f"value={v!r} is not a value of dtype {dtype.name}", op=self.name)
@@ -81,6 +83,7 @@ class Constant(Op):
         yield BadSample((), attrs((1, 2), (3,), int32), ArgumentError, ("constant", "2 numbers", "(3,)"))
         yield BadSample((), attrs(300, (), uint8), ArgumentError, ("constant", "300", "uint8"))
         yield BadSample((), attrs(0.5, (), int32), ArgumentTypeError, ("constant", "0.5", "int32"))
+        yield BadSample((), attrs((1.0, 2), (2,), float32), ArgumentTypeError, ("constant", "floats alone"))
         yield BadSample((), attrs("1", (), int32), ArgumentTypeError, ("constant", "'1'"))
         yield BadSample((), attrs(1, (-1,), int32), ArgumentError, ("constant", "(-1,)", "negative"))
 
