@@ -104,11 +104,16 @@ def wanted(spec: KernelSpec, fixed: dict[Node, int | None], target: Target) -> W
         # Against moving the operand or the result: both cost a pass over memory.
         moves = sum(0.15 for n, d in ((load.source, dim), (store.node, at)) if fixed.get(n, d) != d)  # type: ignore[call-overload]
         image = 0.1 if len(store.index) == 4 and at == 1 else 0.0
-        windowed = 0.5 if any(x.fill is not None for x, _ in carriers) and len(carriers) == 1 else 0.0
-        score = used - moves + image - windowed
+        # Of an image only the channels lie side by side; its pixels and its batch belong in the tile.
+        pixels = 0.5 if dim != 1 and len(load.index) == 4 and _output_axes(load, spec) > 1 else 0.0
+        score = used - moves + image - pixels
         if best is None or score > best[0]:
             best = score, Wanted(axis, at, load, dim)
     return best[1] if best else None
+
+
+def _output_axes(load: Load, spec: KernelSpec) -> int:
+    return sum(1 for a in spec.axes if a.extent > 1 and _mentions(load, a))
 
 
 def _mentions(load: Load, axis: Axis) -> bool:

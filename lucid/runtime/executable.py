@@ -109,6 +109,17 @@ class Executable:
         """Bytes held between calls."""
         return self.program.arena.size + self.program.static.size
 
+    def addresses(self) -> dict[str, Any]:
+        """Where the regions of memory were at the last call: two base addresses, and one address per input and output."""
+        table = [int(a) for a in self._table]
+        outputs = _FIRST + len(self._types)
+        return {
+            "arena": table[_ARENA],
+            "static": table[_STATIC],
+            "input": table[_FIRST:outputs],
+            "output": table[outputs:],
+        }
+
     def __call__(self, arrays: Sequence[Array], *, refresh: bool = True) -> list[Array]:
         """Run on one array per graph input; returns one array per output.
 
