@@ -2,12 +2,14 @@
 
 from lucid.ops.arithmetic import add, div, floordiv, maximum, minimum, mod, mul, sub
 from lucid.ops.arithmetic import pow_ as pow
+from lucid.ops.avg_pool import avg_pool2d, avg_pool2d_input_grad
 from lucid.ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from lucid.ops.indexing import one_hot, scatter_add, take
 from lucid.ops.leaf import constant, identity, iota, stop_gradient
 from lucid.ops.logic import bitwise_and, bitwise_or, bitwise_xor, eq, le, left_shift, lt, ne, right_shift, where
 from lucid.ops.matmul import matmul
 from lucid.ops.movement import broadcast_to, flip, reshape, transpose
+from lucid.ops.pool import max_pool2d, max_pool2d_index, max_pool2d_input_grad, max_pool2d_take
 from lucid.ops.reduce import argmax, argmin, prod
 from lucid.ops.reduce import max_ as max
 from lucid.ops.reduce import min_ as min
@@ -41,11 +43,12 @@ from lucid.ops.unary import (
 from lucid.ops.unary import round_ as round
 
 __all__ = [
-    "abs", "add", "argmax", "argmin", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast_to",
-    "cast", "ceil", "clip", "concat", "constant", "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "cos", "div",
-    "eq", "erf", "exp", "expm1", "flip", "floor", "floordiv", "identity", "iota", "isnan", "le", "left_shift",
-    "log", "log1p", "log_softmax", "logical_not", "lt", "matmul", "max", "maximum", "min", "minimum", "mod", "mul",
-    "ne", "neg", "one_hot", "pad", "pow", "prod", "relu", "reshape", "right_shift", "round", "scatter_add",
-    "sigmoid", "sign", "sin", "slice", "softmax", "sqrt", "stop_gradient", "sub", "sum", "take", "tanh",
-    "transpose", "where",
+    "abs", "add", "argmax", "argmin", "avg_pool2d", "avg_pool2d_input_grad", "bitwise_and", "bitwise_not",
+    "bitwise_or", "bitwise_xor", "broadcast_to", "cast", "ceil", "clip", "concat", "constant", "conv2d",
+    "conv2d_input_grad", "conv2d_weight_grad", "cos", "div", "eq", "erf", "exp", "expm1", "flip", "floor",
+    "floordiv", "identity", "iota", "isnan", "le", "left_shift", "log", "log1p", "log_softmax", "logical_not", "lt",
+    "matmul", "max", "max_pool2d", "max_pool2d_index", "max_pool2d_input_grad", "max_pool2d_take", "maximum", "min",
+    "minimum", "mod", "mul", "ne", "neg", "one_hot", "pad", "pow", "prod", "relu", "reshape", "right_shift",
+    "round", "scatter_add", "sigmoid", "sign", "sin", "slice", "softmax", "sqrt", "stop_gradient", "sub", "sum",
+    "take", "tanh", "transpose", "where",
 ]  # fmt: skip

@@ -13,7 +13,19 @@ from typing import Any
 import numpy as np
 
 from lucid.ir.expr import (
-    Axis, Binary, Bitcast, Cast, Const, Expr, Load, Operand, Reduce, Select, Unary, axes, identity,
+    Axis,
+    Binary,
+    Bitcast,
+    Cast,
+    Const,
+    Expr,
+    Load,
+    Operand,
+    Reduce,
+    Select,
+    Unary,
+    axes,
+    identity,
 )  # fmt: skip
 from lucid.ir.graph import Array, Op, Sample
 from lucid.ir.types import type_of
