@@ -13,7 +13,7 @@ from typing import Any
 from lucid.codegen.layout import Layout
 from lucid.codegen.loops import Buffer, Role
 from lucid.codegen.spec import KernelSpec
-from lucid.ir.expr import Axis, Const, Expr, Load, Reduce, identity, index, rewrite, walk
+from lucid.ir.expr import Axis, Const, Expr, Load, Reduce, const, identity, index, rewrite, walk
 from lucid.ir.graph import Node
 from lucid.ir.index import Affine, affine, bounds, simplify
 from lucid.ir.types import Scalar
@@ -96,6 +96,8 @@ def place(spec: KernelSpec, layouts: Mapping[Node, Layout], over: Mapping[Node, 
 
 
 def _access(load: Load, buffer: Buffer, layout: Layout) -> Expr:
+    if load.type.size == 0:  # nothing is inside: only padding can be asked for
+        return const(load.fill or 0, load.dtype)
     offset = simplify(layout.offset(load.index))
     if load.fill is None:
         return Access(buffer, offset)

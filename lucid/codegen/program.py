@@ -69,6 +69,9 @@ class Program:
     places: dict[Hashable, list[Place]]
     arena: MemoryPlan
     static: MemoryPlan
+    #: The node each output is stored as: the graph's own, or a copy of it.
+    results: tuple[Node, ...]
+    #: Output index to input index, for the outputs that are written straight over an input.
     in_place: dict[int, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -356,7 +359,17 @@ class _Generator:
         for node, offset in fixed.offsets.items():
             places[node] = [Place("static", offset)]
         return Program(
-            self.graph, self.target, kernels, prologue, steps, self.layouts, places, arena, fixed, updates
+            self.graph,
+            self.target,
+            kernels,
+            prologue,
+            steps,
+            self.layouts,
+            places,
+            arena,
+            fixed,
+            tuple(outputs),
+            updates,
         )
 
     def _bytes(self, node: Node) -> int:
