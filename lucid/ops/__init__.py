@@ -1,5 +1,6 @@
 """The operations, one declaration each. Importing this package registers them all in ``lucid.ir.graph.OPS``."""
 
+import lucid.ops.rules  # noqa: F401  # declares the simplifications
 from lucid.ops.arithmetic import add, div, floordiv, maximum, minimum, mod, mul, sub
 from lucid.ops.arithmetic import pow_ as pow
 from lucid.ops.avg_pool import avg_pool2d, avg_pool2d_input_grad
@@ -10,6 +11,7 @@ from lucid.ops.logic import bitwise_and, bitwise_or, bitwise_xor, eq, le, left_s
 from lucid.ops.matmul import matmul
 from lucid.ops.movement import broadcast_to, flip, reshape, transpose
 from lucid.ops.pool import max_pool2d, max_pool2d_index, max_pool2d_input_grad, max_pool2d_take
+from lucid.ops.random import philox, random_normal, random_uniform
 from lucid.ops.reduce import argmax, argmin, prod
 from lucid.ops.reduce import max_ as max
 from lucid.ops.reduce import min_ as min
@@ -48,7 +50,7 @@ __all__ = [
     "conv2d_input_grad", "conv2d_weight_grad", "cos", "div", "eq", "erf", "exp", "expm1", "flip", "floor",
     "floordiv", "identity", "iota", "isnan", "le", "left_shift", "log", "log1p", "log_softmax", "logical_not", "lt",
     "matmul", "max", "max_pool2d", "max_pool2d_index", "max_pool2d_input_grad", "max_pool2d_take", "maximum", "min",
-    "minimum", "mod", "mul", "ne", "neg", "one_hot", "pad", "pow", "prod", "relu", "reshape", "right_shift",
-    "round", "scatter_add", "sigmoid", "sign", "sin", "slice", "softmax", "sqrt", "stop_gradient", "sub", "sum",
-    "take", "tanh", "transpose", "where",
+    "minimum", "mod", "mul", "ne", "neg", "one_hot", "pad", "philox", "pow", "prod", "random_normal",
+    "random_uniform", "relu", "reshape", "right_shift", "round", "scatter_add", "sigmoid", "sign", "sin", "slice",
+    "softmax", "sqrt", "stop_gradient", "sub", "sum", "take", "tanh", "transpose", "where",
 ]  # fmt: skip
