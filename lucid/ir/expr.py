@@ -208,7 +208,7 @@ class Unary(Expr):
 
 
 class Binary(Expr):
-    """``op(a, b)`` on equal dtypes, from ``BINARY`` or ``COMPARE``; ``floordiv`` and ``mod`` round down, as Python's."""
+    """``op(a, b)`` on equal dtypes, of ``BINARY`` or ``COMPARE``; ``floordiv`` and ``mod`` round down like Python's."""
 
     __slots__ = ("a", "b", "op")
 

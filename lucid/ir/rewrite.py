@@ -110,8 +110,17 @@ class Rule:
     """A name, the patterns it takes, and ``replace(node, **found)``: an equal node, or None to leave this one alone."""
 
     name: str
-    patterns: tuple[Apply, ...]
+    patterns: tuple[Pattern, ...]
     replace: Replace
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(p, Apply) for p in self.patterns):
+            raise IRError(f"rule {self.name!r} has a pattern that matches every node")
+
+    @property
+    def ops(self) -> tuple[Op, ...]:
+        """The ops its patterns start from."""
+        return tuple(OPS[p.op] for p in self.patterns if isinstance(p, Apply))
 
     def apply(self, node: Node) -> Node | None:
         """What the rule makes of ``node``; None if it does not match or declines."""
@@ -143,8 +152,8 @@ def _by_op(rules: tuple[Rule, ...]) -> dict[Op, tuple[Rule, ...]]:
     """The rules that could match a node of each op."""
     table: dict[Op, dict[Rule, None]] = {}
     for rule in rules:
-        for pattern in rule.patterns:
-            table.setdefault(OPS[pattern.op], {})[rule] = None
+        for op in rule.ops:
+            table.setdefault(op, {})[rule] = None
     return {op: tuple(found) for op, found in table.items()}
 
 

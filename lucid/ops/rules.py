@@ -45,6 +45,10 @@ def _minus_x_of_integers(node: Node, x: Node) -> Node | None:
     return -_x(node, x) if is_integer(node.dtype) else None
 
 
+def _one(node: Node, x: Node) -> Node:
+    return constant(value=1.0 if is_float(node.dtype) else 1, shape=node.shape, dtype=node.dtype)
+
+
 def _times_reciprocal(node: Node, x: Node, c: Node) -> Node | None:
     """Dividing by a power of two and multiplying by its reciprocal round the same real number."""
     value = c.attrs["value"]
@@ -70,9 +74,9 @@ declare(
     Rule("0 - x of integers", (0 - x,), _minus_x_of_integers),
     Rule("x * -1", (x * -1, -1 * x), lambda node, x: -_x(node, x)),
     Rule("x ** 1", (x**1,), _x),
-    Rule("x ** 0", (x**0,), lambda node, x: constant(value=1, shape=node.shape, dtype=node.dtype)),
+    Rule("x ** 0", (x**0,), _one),
     Rule("x / power of two", (x / Apply("constant", name="c"),), _times_reciprocal),
-    Rule("-(-x)", (-(-x),), lambda node, x: x),
+    Rule("-(-x)", (Apply("neg", [-x]),), lambda node, x: x),
     Rule("a + -b", (a + -b, -b + a), lambda node, a, b: a - b),
     Rule("a - -b", (a - -b,), lambda node, a, b: a + b),
     Rule("abs(-x)", (abs(-x),), _absolute),
@@ -126,10 +130,8 @@ _MANTISSA = {4: 24, 8: 53}
 
 def holds_exactly(wide: DType, narrow: DType) -> bool:
     """True if every value of ``narrow`` is a value of ``wide``."""
-    if narrow == wide or narrow == bool_:
-        return True
-    if wide == bool_:
-        return False
+    if bool_ in (narrow, wide):
+        return narrow == bool_
     if is_float(narrow):
         return is_float(wide) and wide.itemsize >= narrow.itemsize
     bits = 8 * narrow.itemsize - (narrow.kind == "i")
@@ -273,12 +275,8 @@ declare(
 # --- reductions -------------------------------------------------------------------------------------------------------
 
 
-def _over_nothing(node: Node, x: Node) -> Node | None:
-    return None if node.attrs["axes"] else x
-
-
 def _over_single_elements(node: Node, x: Node) -> Node | None:
-    """The largest of one element is that element, and so on; a float's sum with 0 is not, for -0.0."""
+    """Over axes of size 1, or none: the largest of one element is that element. A float's sum with 0 is not: -0.0."""
     return reshape(x, shape=node.shape) if all(x.shape[k] == 1 for k in node.attrs["axes"]) else None
 
 
@@ -297,7 +295,6 @@ def _keeps_dimensions(node: Node, x: Node, c: Node) -> Node | None:
 _REDUCTIONS = ("sum", "prod", "max", "min")
 
 declare(
-    Rule("reduction over no axes", tuple(Apply(op, [x]) for op in _REDUCTIONS), _over_nothing),
     Rule(
         "reduction of single elements",
         tuple(Apply(op, [x]) for op in ("prod", "max", "min")),
