@@ -110,10 +110,7 @@ class Op:
 
 
 def attrs_key(attrs: Attrs) -> tuple[Any, ...]:
-    """A hashable key of attributes; a float goes in by its bits, so -0.0 is not 0.0 and NaN equals itself.
-
-    So do the floats of a tuple that begins with one: such a tuple holds floats alone.
-    """
+    """A hashable key of attributes; a float goes in by its bits, so -0.0 is not 0.0 and NaN equals itself."""
     return tuple([(k, v if v.__class__ not in _BY_BITS else _bits(v)) for k, v in attrs.items()])
 
 
@@ -123,7 +120,9 @@ _BY_BITS = frozenset((float, tuple))
 def _bits(value: Any) -> Any:
     if value.__class__ is float:
         return value.hex()
-    return tuple(map(float.hex, value)) if value and value[0].__class__ is float else value
+    if _BY_BITS.isdisjoint(map(type, value)):  # most tuples hold integers
+        return value
+    return tuple([_bits(v) if v.__class__ in _BY_BITS else v for v in value])
 
 
 class Call:
@@ -132,9 +131,11 @@ class Call:
     Attribute values are hashable: numbers, strings, dtypes, None, and tuples of them.
     """
 
-    __slots__ = ("__weakref__", "attrs", "op", "type", "types")
+    __slots__ = ("__weakref__", "attrs", "op", "saved", "type", "types")
 
     def __init__(self, op: Op, types: tuple[TensorType, ...], attrs: dict[str, Any], type: TensorType):
+        #: What a backward of this call reads, by which inputs need a gradient; found and kept by the eager layer.
+        self.saved: dict[int, Any] = {}
         self.op = op
         self.types = types
         self.attrs: Attrs = MappingProxyType(dict(attrs))

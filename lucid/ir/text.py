@@ -176,6 +176,21 @@ def parse_graph(text: str) -> Graph:
     return _Parser(text).graph()
 
 
+def parse_value(text: str) -> Any:
+    """The attribute value a text stands for: the reverse of ``print_value``.
+
+    Raises:
+        ParseError: the text is not one value.
+
+    >>> parse_value("((1, 1), f32, none)")
+    ((1, 1), dtype('float32'), None)
+    """
+    parser = _Parser(text)
+    value = parser.value()
+    parser.take("end", "the end of the text")
+    return value
+
+
 class _Parser:
     def __init__(self, text: str):
         self.text = text
