@@ -211,6 +211,9 @@ def _int_extremum(name: str) -> Callable[[Builder, VType, str, str], str]:
 
 def _shift_left(b: Builder, t: VType, x: str, y: str) -> str:
     """A count outside the width, seen as unsigned, gives 0."""
+    known = constant_of(y)
+    if known is not None and 0 <= known < _bits(t):
+        return _two(b, t, "shl", x, y)
     zero = literal(0, t)
     fits = b.pure(f"icmp ult {ll(t)} {y}, {literal(_bits(t), t)}", y)
     moved = _two(b, t, "shl", x, select(b, t, fits, y, zero))
@@ -219,6 +222,9 @@ def _shift_left(b: Builder, t: VType, x: str, y: str) -> str:
 
 def _shift_right(b: Builder, t: VType, x: str, y: str) -> str:
     """A count outside the width gives the sign."""
+    known = constant_of(y)
+    if known is not None and 0 <= known < _bits(t):
+        return _two(b, t, "ashr" if _signed(t) else "lshr", x, y)
     fits = b.pure(f"icmp ult {ll(t)} {y}, {literal(_bits(t), t)}", y)
     if _signed(t):
         return _two(b, t, "ashr", x, select(b, t, fits, y, literal(_bits(t) - 1, t)))
