@@ -151,6 +151,7 @@ class _Emitter:
         self.registers: dict[str, VType] = {}
         self.loops: dict[int, _Loop] = {}  # by scope
         self.memo: dict[int, tuple[Value, str]] = {}  # of one statement; keeps its values alive
+        self.lasting: dict[int, tuple[Value, _Affine]] = {}  # positions that depend on nothing mutable
         self.ranged = self._parallel_loop() if ranged else None
 
     def _parallel_loop(self) -> For:
@@ -401,15 +402,25 @@ class _Emitter:
             return _Affine((), int(v.value))
         if isinstance(v, Var):
             return self.forms.get(v.name) or _atom(self.bound[v.name])
-        if isinstance(v, Bin) and v.op in ("add", "sub", "mul"):
-            x, y = self.affine(v.a), self.affine(v.b)
-            if v.op != "mul":
-                return _combine(x, y, 1 if v.op == "add" else -1)
-            if not y.terms:
-                return _scaled(x, y.constant)
-            if not x.terms:
-                return _scaled(y, x.constant)
-        return _atom(self.value(v))
+        if not isinstance(v, Bin) or v.op not in ("add", "sub", "mul"):
+            return _atom(self.value(v))
+        known = self.lasting.get(id(v))
+        if known is not None:
+            return known[1]
+        x, y = self.affine(v.a), self.affine(v.b)
+        if v.op != "mul":
+            form = _combine(x, y, 1 if v.op == "add" else -1)
+        elif x.terms and y.terms:
+            return _atom(self.value(v))
+        else:
+            form = _scaled(x, y.constant) if x.terms else _scaled(y, x.constant)
+        if self.lasts(v.a) and self.lasts(v.b):
+            self.lasting[id(v)] = v, form
+        return form
+
+    def lasts(self, v: Value) -> bool:
+        """Whether a position means the same in every statement: it is made of names that are bound once."""
+        return isinstance(v, Lit) or (v.name in self.forms if isinstance(v, Var) else id(v) in self.lasting)
 
     def materialise(self, at: _Affine) -> str:
         """A position as an operand."""
@@ -432,12 +443,13 @@ class _Emitter:
             if id(v) in memo:
                 stack.pop()
                 continue
-            waiting = [c for c in _operands(v) if id(c) not in memo]
+            operands = _operands(v)
+            waiting = [c for c in operands if id(c) not in memo]
             if waiting:
                 stack += waiting
                 continue
             stack.pop()
-            memo[id(v)] = (v, self.one(v, [memo[id(c)][1] for c in _operands(v)]))
+            memo[id(v)] = (v, self.one(v, [memo[id(c)][1] for c in operands]))
         return memo[id(root)][1]
 
     def one(self, v: Value, operands: Sequence[str]) -> str:
@@ -474,9 +486,7 @@ class _Emitter:
 
 def _operands(v: Value) -> tuple[Value, ...]:
     """Children to compute first; a read's offset is taken apart by itself."""
-    if isinstance(v, Read | Gather | Var | Lit):
-        return ()
-    return v.children()
+    return () if isinstance(v, Read | Gather) else v.children()
 
 
 def _atom(name: str) -> _Affine:
@@ -484,6 +494,8 @@ def _atom(name: str) -> _Affine:
 
 
 def _combine(x: _Affine, y: _Affine, sign: int) -> _Affine:
+    if not y.terms:
+        return _Affine(x.terms, x.constant + sign * y.constant)
     terms = dict(x.terms)
     for name, factor in y.terms:
         terms[name] = terms.get(name, 0) + sign * factor
