@@ -1,0 +1,176 @@
+"""Tensors from nothing but numbers: given data, a shape, or a range."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lucid import ops
+from lucid.eager import apply, leaf, mode
+from lucid.errors import ArgumentError, ArgumentTypeError, LucidError
+from lucid.functions.arguments import fail, int_of, sizes_of
+from lucid.ir.graph import Array
+from lucid.ir.types import SHORT_NAMES, DType, Scalar, as_dtype, float32, int64
+from lucid.promotion import array_of, as_tensor, python_number
+
+if TYPE_CHECKING:
+    from lucid.tensor import Tensor
+
+
+def tensor(data: Any, requires_grad: bool = False, dtype: object = None) -> Tensor:
+    """A new tensor holding a copy of ``data``: a number, nested lists, an array, or a tensor.
+
+    Python floats become float32, ints int64, bools bool; arrays keep their dtype. ``dtype`` overrules that.
+
+    Raises:
+        ShapeError: nested lists of unequal lengths.
+        DTypeError: an element type Lucid does not support, or ``requires_grad`` for a dtype that is not floating.
+        ArgumentTypeError: data that is not numbers.
+
+    >>> tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    Tensor([[1.0, 2.0],
+            [3.0, 4.0]], requires_grad=True)
+    """
+    try:
+        array = array_of(data, dtype)
+    except LucidError as error:
+        fail(error)
+    return _new(array, requires_grad)
+
+
+def from_numpy(array: Array) -> Tensor:
+    """A tensor that shares the memory of a NumPy array: what is written to the array is seen by the tensor.
+
+    Raises:
+        ArgumentTypeError: not a NumPy array.
+        DTypeError: an element type Lucid does not support.
+    """
+    if not isinstance(array, np.ndarray):
+        fail(ArgumentTypeError(f"array must be a NumPy array, not {type(array).__name__}", op="from_numpy"))
+    if array.dtype not in SHORT_NAMES:
+        try:
+            as_dtype(array.dtype)
+        except LucidError as error:
+            fail(error)
+    result = leaf(array)
+    result._escaped = True
+    return result
+
+
+def _new(array: Array, requires_grad: bool) -> Tensor:
+    result = leaf(array)
+    if mode.trace is not None:
+        result._born_in = mode.trace
+    return result.requires_grad_() if requires_grad else result
+
+
+def full(shape: Any, fill_value: Scalar, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of ``shape`` with ``fill_value`` everywhere.
+
+    >>> full((2,), 7)
+    Tensor([7, 7])
+    """
+    number = python_number(fill_value)
+    if number is None:
+        fail(ArgumentTypeError(f"fill_value={fill_value!r} must be a number", op="full"))
+    default = np.dtype(bool) if isinstance(number, bool) else float32 if isinstance(number, float) else int64
+    return _uniform("full", (shape,), number, default if dtype is None else dtype, requires_grad)
+
+
+def _uniform(op: str, sizes: tuple[Any, ...], value: Any, dtype: object, requires_grad: bool) -> Tensor:
+    shape = sizes_of(op, sizes)
+    try:
+        element = as_dtype(float32 if dtype is None else dtype)
+    except LucidError as error:
+        error.op = op
+        fail(error)
+    if mode.trace is not None:
+        if element.kind == "f":
+            value = float(value)
+        result = apply(ops.constant, value=value, shape=shape, dtype=element)
+        return result.requires_grad_() if requires_grad else result
+    try:
+        array = np.full(shape, value, element)
+    except OverflowError:
+        fail(ArgumentError(f"the number {value} does not fit into dtype {element.name}", op=op))
+    return _new(array, requires_grad)
+
+
+def zeros(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of zeros, float32 unless ``dtype`` says otherwise: ``zeros(2, 3)`` or ``zeros((2, 3))``."""
+    return _uniform("zeros", shape, 0, dtype, requires_grad)
+
+
+def ones(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of ones, float32 unless ``dtype`` says otherwise."""
+    return _uniform("ones", shape, 1, dtype, requires_grad)
+
+
+def empty(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:
+    """A tensor whose values do not matter. They are zeros: memory that was not written is never shown."""
+    return _uniform("empty", shape, 0, dtype, requires_grad)
+
+
+def zeros_like(x: Any, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of ``x``'s shape and dtype."""
+    x = as_tensor(x, "zeros_like")
+    return _uniform("zeros_like", (x.shape,), 0, x.dtype if dtype is None else dtype, requires_grad)
+
+
+def ones_like(x: Any, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
+    """Ones of ``x``'s shape and dtype."""
+    x = as_tensor(x, "ones_like")
+    return _uniform("ones_like", (x.shape,), 1, x.dtype if dtype is None else dtype, requires_grad)
+
+
+def full_like(x: Any, fill_value: Scalar, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
+    """``fill_value`` everywhere, in ``x``'s shape and dtype."""
+    x = as_tensor(x, "full_like")
+    return full(x.shape, fill_value, dtype=x.dtype if dtype is None else dtype, requires_grad=requires_grad)
+
+
+def arange(
+    start: Scalar, stop: Scalar | None = None, step: Scalar = 1, *, dtype: object = None, requires_grad: bool = False
+) -> Tensor:
+    """``start, start + step, ...`` up to, not including, ``stop``; int64 if all three are ints, else float32.
+
+    >>> arange(4)
+    Tensor([0, 1, 2, 3])
+    """
+    if stop is None:
+        start, stop = 0, start
+    numbers = [python_number(v) for v in (start, stop, step)]
+    for name, given, number in zip(("start", "stop", "step"), (start, stop, step), numbers, strict=True):
+        if number is None:
+            fail(ArgumentTypeError(f"{name}={given!r} must be a number", op="arange"))
+    if numbers[2] == 0:
+        fail(ArgumentError("step=0 never reaches stop", op="arange"))
+    default = float32 if any(isinstance(n, float) for n in numbers) else int64
+    return _range("arange", np.arange(*numbers), default if dtype is None else dtype, requires_grad)
+
+
+def linspace(start: float, stop: float, num: int = 50, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
+    """``num`` numbers from ``start`` to ``stop``, both included, evenly spaced."""
+    count = int_of("linspace", "num", num)
+    if count < 0:
+        fail(ArgumentError(f"num={count} must not be negative", op="linspace"))
+    for name, value in (("start", start), ("stop", stop)):
+        if python_number(value) is None:
+            fail(ArgumentTypeError(f"{name}={value!r} must be a number", op="linspace"))
+    return _range("linspace", np.linspace(start, stop, count), float32 if dtype is None else dtype, requires_grad)
+
+
+def eye(rows: int, columns: int | None = None, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
+    """Ones on the diagonal, zeros elsewhere."""
+    n, m = sizes_of("eye", (rows, rows if columns is None else columns))
+    return _range("eye", np.eye(n, m), float32 if dtype is None else dtype, requires_grad)
+
+
+def _range(op: str, array: Array, dtype: object, requires_grad: bool) -> Tensor:
+    try:
+        element: DType = as_dtype(dtype)
+    except LucidError as error:
+        error.op = op
+        fail(error)
+    return _new(array.astype(element), requires_grad)

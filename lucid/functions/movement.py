@@ -1,0 +1,277 @@
+"""Functions that move elements and compute nothing: other shapes, other orders, tensors joined and taken apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lucid import ops
+from lucid.eager import Recorded, apply
+from lucid.errors import ArgumentError, ArgumentTypeError, ShapeError
+from lucid.functions.arguments import axes_of, axis_of, either, fail, int_of, ints_of
+from lucid.promotion import as_tensor, cast, python_number, weak_dtype
+
+if TYPE_CHECKING:
+    from lucid.tensor import Tensor
+
+
+def reshape(x: Any, *shape: Any) -> Tensor:
+    """The same elements in C order under another shape; one size may be -1 and is worked out.
+
+    >>> import lucid
+    >>> lucid.arange(6).reshape(2, -1).shape
+    (2, 3)
+    """
+    x = as_tensor(x, "reshape")
+    if len(shape) == 1 and isinstance(shape[0], Sequence):
+        shape = tuple(shape[0])
+    sizes = ints_of("reshape", "shape", shape)
+    if -1 in sizes:
+        known = -math.prod(sizes)
+        if sizes.count(-1) > 1 or known <= 0 or x.size % known:
+            fail(
+                ShapeError(
+                    f"{x.size} elements of shape {x.shape} cannot be given shape={sizes}",
+                    op="reshape",
+                    hint="only one size may be -1, and the others must divide the number of elements",
+                )
+            )
+        sizes = tuple([x.size // known if n == -1 else n for n in sizes])
+    return x if sizes == x.shape else apply(ops.reshape, x, shape=sizes)
+
+
+def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Axes ``start_dim`` to ``end_dim`` merged into one."""
+    x = as_tensor(x, "flatten")
+    if x.ndim == 0:
+        return reshape(x, 1)
+    first, last = axis_of("flatten", start_dim, x.ndim, "start_dim"), axis_of("flatten", end_dim, x.ndim, "end_dim")
+    if first > last:
+        fail(ArgumentError(f"start_dim={start_dim} comes after end_dim={end_dim}", op="flatten"))
+    merged = math.prod(x.shape[first : last + 1])
+    return reshape(x, (*x.shape[:first], merged, *x.shape[last + 1 :]))
+
+
+def squeeze(x: Any, axis: Any = None, *, dim: Any = None) -> Tensor:
+    """Axes of size 1 removed: all of them, or those of ``axis``, each of which must have size 1."""
+    x = as_tensor(x, "squeeze")
+    axis = either("squeeze", axis, dim)
+    if axis is None:
+        return reshape(x, tuple([n for n in x.shape if n != 1]))
+    axes = axes_of("squeeze", axis, x.ndim)
+    for k in axes:
+        if x.shape[k] != 1:
+            fail(ShapeError(f"axis {k} of shape {x.shape} has size {x.shape[k]}, not 1", op="squeeze"))
+    return reshape(x, tuple([n for k, n in enumerate(x.shape) if k not in axes]))
+
+
+def unsqueeze(x: Any, axis: Any = None, *, dim: Any = None) -> Tensor:
+    """A new axis of size 1 at position ``axis``."""
+    x = as_tensor(x, "unsqueeze")
+    axis = axis_of("unsqueeze", either("unsqueeze", axis, dim), x.ndim + 1)
+    return reshape(x, (*x.shape[:axis], 1, *x.shape[axis:]))
+
+
+def permute(x: Any, *order: Any) -> Tensor:
+    """Axes in another order: axis ``k`` of the result is axis ``order[k]`` of ``x``; all axes must be named."""
+    x = as_tensor(x, "permute")
+    if len(order) == 1 and isinstance(order[0], Sequence):
+        order = tuple(order[0])
+    perm = tuple([axis_of("permute", k, x.ndim, "order") for k in order])
+    return apply(ops.transpose, x, perm=perm)
+
+
+def transpose(x: Any, *axes: Any) -> Tensor:
+    """``transpose(0, 1)`` swaps two axes; with no axes it reverses all of them; with all axes it is ``permute``."""
+    x = as_tensor(x, "transpose")
+    if len(axes) == 1 and isinstance(axes[0], Sequence):
+        axes = tuple(axes[0])
+        if len(axes) != 2 or x.ndim == 2:
+            return permute(x, axes)
+    if not axes:
+        return permute(x, tuple(reversed(range(x.ndim))))
+    if len(axes) == 2:
+        return swapaxes(x, *axes)
+    return permute(x, axes)
+
+
+def swapaxes(x: Any, axis0: int, axis1: int) -> Tensor:
+    """Two axes exchanged."""
+    x = as_tensor(x, "swapaxes")
+    a, b = axis_of("swapaxes", axis0, x.ndim, "axis0"), axis_of("swapaxes", axis1, x.ndim, "axis1")
+    perm = list(range(x.ndim))
+    perm[a], perm[b] = b, a
+    return apply(ops.transpose, x, perm=tuple(perm))
+
+
+def moveaxis(x: Any, source: int, destination: int) -> Tensor:
+    """Axis ``source`` moved to position ``destination``, the others keeping their order."""
+    x = as_tensor(x, "moveaxis")
+    a = axis_of("moveaxis", source, x.ndim, "source")
+    perm = [k for k in range(x.ndim) if k != a]
+    perm.insert(axis_of("moveaxis", destination, x.ndim, "destination"), a)
+    return apply(ops.transpose, x, perm=tuple(perm))
+
+
+def broadcast_to(x: Any, *shape: Any) -> Tensor:
+    """``x`` repeated along new leading axes and along axes of size 1, as NumPy broadcasts."""
+    return _broadcast("broadcast_to", x, shape)
+
+
+def expand(x: Any, *shape: Any) -> Tensor:
+    """As ``broadcast_to``; -1 keeps the size an axis has."""
+    return _broadcast("expand", x, shape)
+
+
+def _broadcast(op: str, x: Any, shape: tuple[Any, ...]) -> Tensor:
+    x = as_tensor(x, op)
+    if len(shape) == 1 and isinstance(shape[0], Sequence):
+        shape = tuple(shape[0])
+    sizes = ints_of(op, "shape", shape)
+    offset = len(sizes) - x.ndim
+    result = []
+    for k, n in enumerate(sizes):
+        if n == -1 and k >= offset >= 0:
+            n = x.shape[k - offset]
+        if n < 0:
+            fail(ArgumentError(f"shape={sizes} must not be negative", op=op))
+        result.append(n)
+    return x if tuple(result) == x.shape else apply(ops.broadcast_to, x, shape=tuple(result))
+
+
+def flip(x: Any, axis: Any = None, *, dim: Any = None, dims: Any = None) -> Tensor:
+    """The order of elements reversed along ``axis``; None means every axis."""
+    x = as_tensor(x, "flip")
+    axis = either("flip", either("flip", axis, dim), dims, ("axis", "dims"))
+    return apply(ops.flip, x, axes=axes_of("flip", axis, x.ndim))
+
+
+def tile(x: Any, *repeats: Any) -> Tensor:
+    """``x`` repeated ``repeats[k]`` times along axis ``k``, as ``numpy.tile`` and PyTorch's ``repeat``."""
+    x = as_tensor(x, "tile")
+    if len(repeats) == 1 and isinstance(repeats[0], Sequence):
+        repeats = tuple(repeats[0])
+    counts = ints_of("tile", "repeats", repeats)
+    if min(counts, default=0) < 0:
+        fail(ArgumentError(f"repeats={counts} must not be negative", op="tile"))
+    ndim = max(len(counts), x.ndim)
+    counts = (1,) * (ndim - len(counts)) + counts
+    shape = (1,) * (ndim - x.ndim) + x.shape
+    apart = reshape(x, tuple([n for size in shape for n in (1, size)]))
+    wide = broadcast_to(apart, tuple([n for pair in zip(counts, shape, strict=True) for n in pair]))
+    return reshape(wide, tuple([a * b for a, b in zip(counts, shape, strict=True)]))
+
+
+def _tensors(op: str, tensors: Any) -> list[Tensor]:
+    """Several tensors of one dtype."""
+    if isinstance(tensors, Recorded) or not isinstance(tensors, Sequence):
+        fail(ArgumentTypeError(f"tensors must be a list or tuple, not {type(tensors).__name__}", op=op))
+    if not tensors:
+        fail(ArgumentError("tensors is empty: there must be at least one", op=op))
+    result = [as_tensor(t, op) for t in tensors]
+    common = result[0].dtype
+    for t in result[1:]:
+        common = np.promote_types(common, t.dtype)
+    return [cast(t, common) for t in result]
+
+
+def concat(tensors: Sequence[Any], axis: int = 0, *, dim: Any = None) -> Tensor:
+    """Tensors end to end along ``axis``; their other sizes are equal. ``cat`` is the same function."""
+    parts = _tensors("concat", tensors)
+    axis = axis_of("concat", axis if dim is None else dim, parts[0].ndim)
+    for k, part in enumerate(parts):
+        if part.ndim != parts[0].ndim:
+            message = f"tensors[{k}] has shape {part.shape}, tensors[0] has {parts[0].shape}: the ranks must be equal"
+            fail(ShapeError(message, op="concat", hint="lucid.stack joins along a new axis"))
+    return apply(ops.concat, *parts, axis=axis)
+
+
+cat = concat
+
+
+def stack(tensors: Sequence[Any], axis: int = 0, *, dim: Any = None) -> Tensor:
+    """Tensors of one shape joined along a new axis."""
+    parts = _tensors("stack", tensors)
+    axis = axis_of("stack", axis if dim is None else dim, parts[0].ndim + 1)
+    for k, part in enumerate(parts):
+        if part.shape != parts[0].shape:
+            message = f"tensors[{k}] has shape {part.shape}, tensors[0] has {parts[0].shape}: shapes must be equal"
+            fail(ShapeError(message, op="stack"))
+    return apply(ops.concat, *[unsqueeze(part, axis) for part in parts], axis=axis)
+
+
+def pad(x: Any, pad_width: Any, value: float = 0) -> Tensor:
+    """Elements of ``value`` around ``x``.
+
+    Args:
+        pad_width: an int for every side, or one ``(low, high)`` pair per axis, or one pair for all axes.
+        value: what the new elements hold.
+
+    >>> import lucid
+    >>> lucid.ones(2).pad(((1, 0),))
+    Tensor([0.0, 1.0, 1.0])
+    """
+    x = as_tensor(x, "pad")
+    number = python_number(value)
+    if number is None:
+        fail(ArgumentTypeError(f"value has type {type(value).__name__}, but it must be a number", op="pad"))
+    if isinstance(pad_width, int):
+        pairs = [(pad_width, pad_width)] * x.ndim
+    elif isinstance(pad_width, Sequence) and all(isinstance(p, Sequence) and len(p) == 2 for p in pad_width):
+        pairs = [ints_of("pad", "pad_width", p) for p in pad_width]  # type: ignore[misc]  # pairs, checked above
+    elif isinstance(pad_width, Sequence) and len(pad_width) == 2:
+        pairs = [ints_of("pad", "pad_width", pad_width)] * x.ndim  # type: ignore[list-item]  # a pair
+    else:
+        pairs = []
+    if len(pairs) == 1:
+        pairs = pairs * x.ndim
+    if len(pairs) != x.ndim:
+        fail(
+            ArgumentError(
+                f"pad_width={pad_width!r} must be an int or one (low, high) pair per axis of shape {x.shape}", op="pad"
+            )
+        )
+    dtype = weak_dtype(x.dtype, number)
+    low, high = tuple([p[0] for p in pairs]), tuple([p[1] for p in pairs])
+    if dtype.kind == "f":
+        number = float(number)
+    return apply(ops.pad, cast(x, dtype), low=low, high=high, interior=(0,) * x.ndim, value=number)
+
+
+def split(x: Any, sizes: Any, axis: int = 0, *, dim: Any = None) -> list[Tensor]:
+    """Pieces along ``axis``: of ``sizes`` elements each (the last may be smaller), or of the sizes in a list."""
+    x = as_tensor(x, "split")
+    axis = axis_of("split", axis if dim is None else dim, x.ndim)
+    length = x.shape[axis]
+    if isinstance(sizes, Sequence):
+        pieces = ints_of("split", "sizes", sizes)
+        if min(pieces, default=0) < 0 or sum(pieces) != length:
+            fail(ArgumentError(f"sizes={pieces} must add up to {length}, the size of axis {axis}", op="split"))
+    else:
+        each = int_of("split", "sizes", sizes)
+        if each < 1:
+            fail(ArgumentError(f"sizes={each} must be at least 1", op="split"))
+        pieces = tuple([min(each, length - k) for k in range(0, length, each)]) or (0,)
+    result, begin = [], 0
+    for n in pieces:
+        result.append(_stretch(x, axis, begin, begin + n))
+        begin += n
+    return result
+
+
+def chunk(x: Any, chunks: int, axis: int = 0, *, dim: Any = None) -> list[Tensor]:
+    """At most ``chunks`` pieces of equal size along ``axis``; the last may be smaller."""
+    x = as_tensor(x, "chunk")
+    axis = axis_of("chunk", axis if dim is None else dim, x.ndim)
+    if int_of("chunk", "chunks", chunks) < 1:
+        fail(ArgumentError(f"chunks={chunks} must be at least 1", op="chunk"))
+    return split(x, max(-(-x.shape[axis] // chunks), 1), axis)
+
+
+def _stretch(x: Tensor, axis: int, begin: int, end: int) -> Tensor:
+    start = tuple([begin if k == axis else 0 for k in range(x.ndim)])
+    stop = tuple([end if k == axis else n for k, n in enumerate(x.shape)])
+    return apply(ops.slice, x, start=start, stop=stop, step=(1,) * x.ndim)

@@ -1,0 +1,58 @@
+"""Switching the recording of gradients off and on: ``no_grad``, ``enable_grad``, ``set_grad_enabled``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from lucid.eager import mode
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations on tensors that require a gradient give such tensors, in this thread."""
+    return mode.grad
+
+
+class set_grad_enabled:
+    """Record gradients or not, as a context manager or a decorator, in this thread."""
+
+    def __init__(self, enabled: bool):
+        self.enabled = bool(enabled)
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(mode.grad)
+        mode.grad = self.enabled
+
+    def __exit__(self, *exc: object) -> None:
+        mode.grad = self._before.pop()
+
+    def __call__(self, function: F) -> F:
+        enabled = self.enabled
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with set_grad_enabled(enabled):
+                return function(*args, **kwargs)
+
+        return cast(F, wrapped)
+
+
+def no_grad(function: Callable[..., Any] | None = None) -> Any:
+    """Results need no gradient inside: ``with no_grad():``, or ``@no_grad()`` or ``@no_grad`` on a function.
+
+    >>> import lucid
+    >>> x = lucid.ones(2, requires_grad=True)
+    >>> with no_grad():
+    ...     print((x * 2).requires_grad)
+    False
+    """
+    return set_grad_enabled(False) if function is None else set_grad_enabled(False)(function)
+
+
+def enable_grad(function: Callable[..., Any] | None = None) -> Any:
+    """Results need gradients again inside, where ``no_grad`` holds around."""
+    return set_grad_enabled(True) if function is None else set_grad_enabled(True)(function)

@@ -1,0 +1,203 @@
+"""Which dtype: of Python data that becomes a tensor, and of operands that meet. The rules are in ``docs/promotion.md``.
+
+A Python number is weak: it takes the dtype of the tensor it meets, unless its kind is higher. Two tensors follow
+NumPy's table. Where NumPy would invent float64 (integers divided, a float meeting integers), Lucid's default is float32.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lucid.eager import Recorded, apply, constant, leaf, located_error, mode
+from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, LucidError, ShapeError
+from lucid.ir.graph import OPS, Array, Op
+from lucid.ir.types import SHORT_NAMES, DType, as_dtype, bool_, float32, int64
+
+if TYPE_CHECKING:
+    from lucid.tensor import Tensor
+
+_DEFAULTS: dict[str, DType] = {"b": bool_, "i": int64, "u": int64, "f": float32}
+_constants: dict[tuple[Any, ...], Tensor] = {}
+
+
+def array_of(data: Any, dtype: object = None, op: str = "tensor") -> Array:
+    """A new array holding ``data``: Python floats as float32, ints as int64; NumPy data keeps its dtype.
+
+    Raises:
+        ShapeError: nested lists of unequal lengths.
+        DTypeError: an element type that Lucid does not support.
+        ArgumentTypeError, ArgumentError: data that is not numbers, or does not fit ``dtype``.
+    """
+    wanted = None if dtype is None else as_dtype(dtype)
+    if isinstance(data, Recorded):
+        if mode.trace is not None:
+            mode.trace.refuse_value(data, f"lucid.{op}(...)")
+        data = data._data
+    given = data if isinstance(data, np.ndarray | np.generic) else _plain(data, op)
+    weak = not isinstance(_first_leaf(given), np.ndarray | np.generic)
+    try:
+        with np.errstate(all="ignore"):  # a NaN cast to an integer is the caller's explicit wish
+            array = np.array(given, dtype=wanted if weak else None)
+            if wanted is not None and array.dtype != wanted:
+                array = array.astype(wanted)
+    except OverflowError:
+        raise ArgumentError(f"data holds a number that does not fit into dtype {wanted}", op=op) from None
+    except ValueError:
+        raise ShapeError(
+            "data is ragged or not numeric: every list at one depth must have the same length and hold numbers",
+            op=op,
+            hint="pad the shorter lists, or make one tensor per list",
+        ) from None
+    except TypeError:
+        raise ArgumentTypeError(f"data of type {type(data).__name__} does not hold numbers", op=op) from None
+    if wanted is None and weak:
+        array = array.astype(default_dtype(array.dtype), copy=False)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if array.dtype not in SHORT_NAMES:
+        if array.dtype == object or array.dtype.kind in "USOVMm":
+            raise ArgumentTypeError(f"data of type {type(data).__name__} does not hold numbers of one kind", op=op)
+        names = ", ".join(d.name for d in SHORT_NAMES)
+        raise DTypeError(f"dtype {array.dtype.name} is not supported", op=op, hint=f"convert it to one of {names}")
+    return np.ascontiguousarray(array) if array.ndim else array
+
+
+def default_dtype(dtype: DType) -> DType:
+    """Lucid's default dtype for Python data that NumPy would give ``dtype``; unsupported ones are left alone."""
+    if dtype.kind == "u":  # integers beyond int64
+        return dtype
+    return _DEFAULTS.get(dtype.kind, dtype)
+
+
+def _plain(data: Any, op: str) -> Any:
+    """``data`` with tensors inside lists replaced by arrays."""
+    if isinstance(data, list | tuple):
+        return [_plain(item, op) for item in data]
+    if isinstance(data, Recorded):
+        if mode.trace is not None:
+            mode.trace.refuse_value(data, f"lucid.{op}([...])")
+        return data._data
+    if isinstance(data, bool | int | float | np.ndarray | np.generic):
+        return data
+    if hasattr(data, "__array__"):
+        return np.asarray(data)
+    raise ArgumentTypeError(
+        f"data of type {type(data).__name__} does not hold numbers",
+        op=op,
+        hint="give a number, a nested list of numbers, or an array",
+    )
+
+
+def _first_leaf(data: Any) -> Any:
+    while isinstance(data, list) and data:
+        data = data[0]
+    return data
+
+
+def as_tensor(value: Any, op: str = "tensor") -> Tensor:
+    """``value`` itself if it is a tensor; otherwise a tensor of it, by the constructor's rules."""
+    if isinstance(value, Recorded):
+        return value  # type: ignore[return-value]  # the only subclass users meet
+    try:
+        return leaf(array_of(value, op=op))
+    except LucidError as error:
+        raise located_error(error) from None
+
+
+def scalar(value: Any, dtype: DType) -> Tensor:
+    """A 0-d constant. Equal numbers of one dtype share one tensor."""
+    key = (dtype, value.__class__, value) if value else (dtype, value.__class__, repr(value))
+    found = _constants.get(key)
+    if found is None:
+        if len(_constants) >= 1024:
+            _constants.clear()
+        try:
+            found = _constants[key] = constant(np.array(value, dtype))
+        except OverflowError:
+            raise ArgumentError(f"the number {value} does not fit into dtype {dtype.name}") from None
+    return found
+
+
+def weak_dtype(dtype: DType, value: Any) -> DType:
+    """The dtype in which a tensor of ``dtype`` meets the Python number ``value``."""
+    if isinstance(value, bool) or dtype.kind == "f":
+        return dtype
+    if isinstance(value, float):
+        return float32
+    return int64 if dtype.kind == "b" else dtype
+
+
+def python_number(value: Any) -> Any:
+    """``value`` as a Python number if it is a number, NumPy's included; None otherwise."""
+    if isinstance(value, bool | int | float):
+        return value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+        return value.item()
+    return None
+
+
+def cast(x: Tensor, dtype: DType) -> Tensor:
+    return x if x._record.call.type.dtype == dtype else apply(OPS["cast"], x, dtype=dtype)
+
+
+def floating(x: Tensor) -> Tensor:
+    """``x`` if its dtype is floating, else ``x`` as float32."""
+    return x if x._record.call.type.dtype.kind == "f" else apply(OPS["cast"], x, dtype=float32)
+
+
+def together(a: Any, b: Any, op: str, argument: str = "operand") -> tuple[Tensor, Tensor]:
+    """Two operands, at least one a tensor, as tensors of one dtype.
+
+    Raises:
+        ArgumentTypeError: an operand that is not a tensor, a number or an array.
+    """
+    try:
+        if not isinstance(a, Recorded):
+            a, b = _meet(b, a, op, argument)
+            return b, a
+        if not isinstance(b, Recorded):
+            return _meet(a, b, op, argument)
+    except LucidError as error:
+        error.op = error.op or op
+        raise located_error(error) from None
+    left, right = a._record.call.type.dtype, b._record.call.type.dtype
+    if left is right or left == right:
+        return a, b  # type: ignore[return-value]  # the only subclass users meet
+    common = np.promote_types(left, right)
+    return cast(a, common), cast(b, common)  # type: ignore[arg-type]  # as above
+
+
+def _meet(tensor: Any, other: Any, op: str, argument: str) -> tuple[Tensor, Tensor]:
+    if not isinstance(tensor, Recorded):
+        tensor = as_tensor(tensor, op)
+    dtype = tensor._record.call.type.dtype
+    number = python_number(other)
+    if number is not None:
+        common = weak_dtype(dtype, number)
+        if dtype != common:
+            tensor = cast(tensor, common)
+        return tensor, scalar(number, common)
+    if isinstance(other, np.ndarray | list | tuple) or hasattr(other, "__array__"):
+        return together(tensor, as_tensor(other, op), op)
+    raise ArgumentTypeError(
+        f"{argument} has type {type(other).__name__}, but it must be a tensor, a number or an array", op=op
+    )
+
+
+_MIRRORED = {"gt": "lt", "ge": "le"}
+_op: dict[str, Op] = OPS
+
+
+def binary(name: str, a: Any, b: Any) -> Tensor:
+    """Apply the binary op ``name`` to operands after promotion; at least one is a tensor."""
+    if name in _MIRRORED:  # recorded as the mirrored comparison: one op fewer to know
+        name, a, b = _MIRRORED[name], b, a
+    if not (
+        isinstance(a, Recorded) and isinstance(b, Recorded) and a._record.call.type.dtype is b._record.call.type.dtype
+    ):
+        a, b = together(a, b, name)
+    if name == "div" and a._record.call.type.dtype.kind != "f":
+        a, b = cast(a, float32), cast(b, float32)
+    return apply(_op[name], a, b)

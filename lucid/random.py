@@ -1,0 +1,177 @@
+"""Random tensors. Every draw is a function of the seed and of how many draws came before it.
+
+The generator holds a seed and a stream counter; each draw takes the key ``uint32[4]`` = (seed low, seed high, stream
+low, stream high) and moves the counter. Inside a compiled function a draw is an input that gets the next key at every
+call, so compiled draws are those of eager, bit for bit.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lucid import ops
+from lucid.eager import apply, leaf, mode
+from lucid.errors import ArgumentError, DTypeError, LucidError, TraceError
+from lucid.functions.arguments import fail, int_of, sizes_of
+from lucid.ir.graph import Array
+from lucid.ir.types import DType, as_dtype, float32, int64, is_float, is_integer
+from lucid.promotion import as_tensor, binary, cast, floating, scalar
+
+if TYPE_CHECKING:
+    from lucid.tensor import Tensor
+
+_WORD = 0xFFFFFFFF
+
+
+class Generator:
+    """A seed and the number of keys handed out. Safe to use from several threads."""
+
+    def __init__(self, seed: int = 0):
+        self._lock = threading.Lock()
+        self.manual_seed(seed)
+
+    def manual_seed(self, seed: int) -> None:
+        """Start over: the same seed gives the same draws."""
+        with self._lock:
+            self.seed = int_of("manual_seed", "seed", seed) & 0xFFFFFFFFFFFFFFFF
+            self.stream = 0
+
+    def next_key(self) -> Array:
+        """The key of the next draw."""
+        with self._lock:
+            stream = self.stream
+            self.stream += 1
+        return np.array([self.seed & _WORD, self.seed >> 32, stream & _WORD, stream >> 32 & _WORD], np.uint32)
+
+    @property
+    def state(self) -> tuple[int, int]:
+        """Seed and counter: assign it to go back to this point."""
+        return self.seed, self.stream
+
+    @state.setter
+    def state(self, value: tuple[int, int]) -> None:
+        with self._lock:
+            self.seed, self.stream = value
+
+
+default_generator = Generator()
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seed all random draws of Lucid: layers' initial weights, dropout, shuffling, ``lucid.randn``.
+
+    >>> import lucid
+    >>> _ = lucid.manual_seed(1)
+    >>> a = lucid.rand(3)
+    >>> _ = lucid.manual_seed(1)
+    >>> bool((a == lucid.rand(3)).all())
+    True
+    """
+    default_generator.manual_seed(seed)
+    return default_generator
+
+
+def next_key() -> Tensor:
+    """The next key as a tensor; in a compiled function, an input that is fed a fresh key at every call."""
+    trace = mode.trace
+    return leaf(default_generator.next_key()) if trace is None else trace.random_key()
+
+
+def _float_dtype(op: str, dtype: object) -> DType:
+    try:
+        result = as_dtype(float32 if dtype is None else dtype)
+    except LucidError as error:
+        error.op = op
+        fail(error)
+    if not is_float(result):
+        fail(DTypeError(f"dtype={result.name} must be floating", op=op))
+    return result
+
+
+def _draw(op: Any, name: str, shape: tuple[Any, ...], dtype: object, requires_grad: bool) -> Tensor:
+    return _owned(apply(op, next_key(), shape=sizes_of(name, shape), dtype=_float_dtype(name, dtype)), requires_grad)
+
+
+def _owned(drawn: Tensor, requires_grad: bool = False) -> Tensor:
+    """In eager mode a leaf like any other created tensor."""
+    result = drawn if drawn._data is None else leaf(drawn._data)
+    return result.requires_grad_() if requires_grad else result
+
+
+def rand(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:
+    """Uniform draws from [0, 1)."""
+    return _draw(ops.random_uniform, "rand", shape, dtype, requires_grad)
+
+
+def randn(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:
+    """Normal draws with mean 0 and variance 1."""
+    return _draw(ops.random_normal, "randn", shape, dtype, requires_grad)
+
+
+def uniform(low: float, high: float, shape: Any, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
+    """Uniform draws from [low, high)."""
+    unit = apply(
+        ops.random_uniform, next_key(), shape=sizes_of("uniform", (shape,)), dtype=_float_dtype("uniform", dtype)
+    )
+    return _owned(unit * (float(high) - float(low)) + float(low), requires_grad)
+
+
+def normal(mean: float, std: float, shape: Any, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
+    """Normal draws with the given mean and standard deviation."""
+    if std < 0:
+        fail(ArgumentError(f"std={std} must not be negative", op="normal"))
+    unit = apply(ops.random_normal, next_key(), shape=sizes_of("normal", (shape,)), dtype=_float_dtype("normal", dtype))
+    return _owned(unit * float(std) + float(mean), requires_grad)
+
+
+def bernoulli(p: Any, shape: Any = None, *, dtype: object = None) -> Tensor:
+    """1 with probability ``p``, else 0; ``p`` is a number (then ``shape`` is needed) or a tensor of probabilities."""
+    if shape is None:
+        chance = floating(as_tensor(p, "bernoulli"))
+        unit = apply(ops.random_uniform, next_key(), shape=chance.shape, dtype=chance.dtype)
+    else:
+        chance = scalar(float(p), float32)
+        unit = apply(ops.random_uniform, next_key(), shape=sizes_of("bernoulli", (shape,)), dtype=float32)
+    return _owned(cast(binary("lt", unit, chance), _float_dtype("bernoulli", dtype)))
+
+
+def randint(low: int, high: int | None = None, shape: Any = None, *, size: Any = None, dtype: object = int64) -> Tensor:
+    """Integers from ``low`` up to, not including, ``high``; ``randint(n, shape=s)`` starts from 0."""
+    if high is None:
+        low, high = 0, low
+    low, high = int_of("randint", "low", low), int_of("randint", "high", high)
+    if high <= low:
+        fail(ArgumentError(f"high={high} must be greater than low={low}", op="randint"))
+    if high - low > 2**32:
+        fail(ArgumentError(f"the range {low} .. {high} holds more than 2**32 integers", op="randint"))
+    wanted = as_dtype(dtype)
+    if not is_integer(wanted):
+        fail(DTypeError(f"dtype={wanted.name} must be an integer dtype", op="randint"))
+    sizes = sizes_of("randint", ((() if size is None else size) if shape is None else shape,))
+    # 53 random bits scaled to the range: each value's chance is off by less than 2**-21.
+    unit = apply(ops.random_uniform, next_key(), shape=sizes, dtype=np.dtype(np.float64))
+    return _owned(cast(cast(unit * float(high - low), int64) + low, wanted))
+
+
+def randperm(n: int) -> Tensor:
+    """The integers 0 .. n-1 in random order."""
+    if mode.trace is not None:
+        fail(TraceError("randperm cannot be compiled", op="randperm", hint="shuffle before calling the function"))
+    count = int_of("randperm", "n", n)
+    if count < 0:
+        fail(ArgumentError(f"n={count} must not be negative", op="randperm"))
+    words = ops.philox.evaluate(default_generator.next_key(), shape=(2 * count,)).astype(np.uint64)
+    return leaf(np.argsort(words[:count] << np.uint64(32) | words[count:], kind="stable"))
+
+
+def rand_like(x: Any, *, dtype: object = None) -> Tensor:
+    x = as_tensor(x, "rand_like")
+    return rand(x.shape, dtype=x.dtype if dtype is None else dtype)
+
+
+def randn_like(x: Any, *, dtype: object = None) -> Tensor:
+    x = as_tensor(x, "randn_like")
+    return randn(x.shape, dtype=x.dtype if dtype is None else dtype)

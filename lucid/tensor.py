@@ -1,0 +1,422 @@
+"""``Tensor``: an ndarray, the record that made it, and what belongs to the tensor rather than to a function of it.
+
+Data in and out, gradients, leaves and their updates. The mathematics is in ``lucid.functions``, offered here as methods;
+running a backward pass is in ``lucid.backward``.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from lucid.backward import backward
+from lucid.eager import LIVE, leaf_record, mode, set_result_class, tensor_of
+from lucid.errors import ArgumentTypeError, DTypeError, GradientError, LucidError, ShapeError
+from lucid.functions.arguments import fail
+from lucid.ir.graph import Array
+from lucid.ir.types import type_of
+from lucid.methods import Methods
+from lucid.printing import show_tensor
+from lucid.promotion import array_of
+
+
+class Tensor(Methods):
+    """An n-dimensional array that remembers how it was computed.
+
+    Args:
+        data: a number, nested lists of numbers, a NumPy array, or another tensor. It is copied.
+        requires_grad: whether ``backward`` should compute this tensor's gradient.
+        dtype: element type; by default float32 for Python floats, int64 for ints, and an array's own dtype.
+
+    Raises:
+        ShapeError: nested lists of unequal lengths.
+        DTypeError: an unsupported element type, or ``requires_grad`` for one that is not floating.
+        ArgumentTypeError: data that is not numbers.
+
+    >>> x = Tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    Tensor([2.0, 4.0])
+    """
+
+    #: A name for graphs and error messages; parameters get one from their module.
+    name: str | None = None
+    _grad: Tensor | None = None
+    _version: int = 0
+    #: True once the memory was handed out as a writable array: it may change without notice.
+    _escaped: bool = False
+    #: The leaf whose memory this one shares.
+    _base: Tensor | None = None
+    #: True if the memory belongs to the result of an operation.
+    _shared: bool = False
+    #: The trace during which this tensor was made from Python data, if any.
+    _born_in: Any = None
+
+    def __init__(self, data: Any, requires_grad: bool = False, dtype: object = None):
+        try:
+            array = array_of(data, dtype, "Tensor")
+        except LucidError as error:
+            fail(error)
+        self._data = array
+        self._record = leaf_record(self, type_of(array), False)
+        if mode.trace is not None:
+            self._born_in = mode.trace
+        if requires_grad:
+            self.requires_grad_()
+
+    # --- gradients ---
+    @property
+    def requires_grad(self) -> bool:
+        """True if a backward from here, or from a result of this, reaches a leaf whose gradient is wanted."""
+        return self._record.state != 0
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Want this leaf's gradient, or no longer. Graphs recorded before are not changed.
+
+        Raises:
+            DTypeError: the dtype is not floating.
+            GradientError: this is the result of an operation, not a leaf.
+        """
+        if bool(requires_grad) == self.requires_grad:
+            return self
+        if requires_grad and self.dtype.kind != "f":
+            fail(
+                DTypeError(
+                    f"a tensor of dtype {self.dtype.name} cannot require a gradient: only floating dtypes can",
+                    op="requires_grad_",
+                    hint="convert it with .astype(lucid.float32)",
+                )
+            )
+        if not self.is_leaf:
+            fail(
+                GradientError(
+                    "only a leaf's requires_grad can be changed, and this tensor is the result of an operation",
+                    op="requires_grad_",
+                    hint="x.detach() gives a leaf with the same values",
+                )
+            )
+        if mode.trace is not None:
+            mode.trace.require_grad(self, bool(requires_grad))
+            return self
+        self._shared |= self._record.owner is None
+        self._renew(bool(requires_grad))
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """True if no operation that needs a gradient made this tensor: its own gradient can be accumulated."""
+        return self._record.state == 0 or self._record.owner is not None
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that ``backward`` has accumulated, or None."""
+        return self._grad if mode.trace is None else mode.trace.read_grad(self)
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                fail(ArgumentTypeError(f"grad must be a Tensor or None, not {type(value).__name__}", op="grad"))
+            if value.type is not self.type:
+                fail(ShapeError(f"grad is {value.type}, but the tensor is {self.type}", op="grad"))
+        if mode.trace is None:
+            self._grad = value
+        else:
+            mode.trace.write_grad(self, value)
+
+    def backward(
+        self, gradient: Any = None, retain_graph: bool = False, inputs: Any = None, create_graph: bool = False
+    ) -> None:
+        """Compute the gradients of this tensor and add them to the ``grad`` of the leaves behind it.
+
+        Args:
+            gradient: the cotangent of this tensor; ones if not given, whatever its shape.
+            retain_graph: keep the values that a second backward through the same graph needs.
+            inputs: only these leaves get a gradient.
+            create_graph: record the gradients too, so that they can be differentiated.
+
+        Raises:
+            GradientError: nothing requires a gradient, or a backward has already freed the graph.
+            ShapeError, DTypeError: ``gradient`` does not fit.
+        """
+        backward(self, gradient, retain_graph or create_graph, inputs, create_graph)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> HookHandle:
+        """Call ``hook`` with this tensor's gradient in every backward; what it returns, if anything, replaces it.
+
+        Raises:
+            GradientError: the tensor does not require a gradient.
+        """
+        if not self.requires_grad:
+            fail(
+                GradientError(
+                    "a hook needs a tensor that requires a gradient", op="register_hook", hint="x.requires_grad_()"
+                )
+            )
+        record = self._record
+        if record.hooks is None:
+            record.hooks = {}
+        key = max(record.hooks, default=-1) + 1
+        record.hooks[key] = hook
+        return HookHandle(record.hooks, key)
+
+    def retain_grad(self) -> None:
+        """Let ``backward`` fill this tensor's ``grad`` although it is not a leaf."""
+        if not self.is_leaf:
+            from weakref import ref
+
+            me = ref(self)
+
+            def keep(g: Tensor) -> None:
+                tensor = me()
+                if tensor is not None:
+                    tensor.grad = g if tensor.grad is None else tensor.grad + g
+
+            self.register_hook(keep)
+
+    def detach(self) -> Tensor:
+        """A leaf with the same values, sharing memory, through which no gradient flows."""
+        if self._data is None:
+            from lucid import ops
+            from lucid.eager import apply
+
+            return apply(ops.stop_gradient, self)
+        result = tensor_of(self._data, None)  # type: ignore[arg-type]  # the record follows
+        result._record = leaf_record(result, self.type, False)
+        if self._record.owner is None:
+            result._shared = True
+        else:
+            result._base, result._shared = self._base or self, self._shared
+        return result
+
+    def clone(self) -> Tensor:
+        """A copy, through which gradients flow."""
+        from lucid import ops
+        from lucid.eager import apply
+
+        result = apply(ops.identity, self)
+        if result._data is not None:
+            result._data = self._data.copy()
+        return result
+
+    # --- updates of leaves ---
+    def copy_(self, source: Any) -> Tensor:
+        """Replace the values by those of ``source`` (broadcast, cast). Graphs recorded before keep the old values.
+
+        Raises:
+            GradientError: this tensor is the result of an operation.
+            ShapeError: ``source`` does not broadcast to this shape.
+        """
+        from lucid.functions.elementwise import cast
+        from lucid.functions.movement import broadcast_to
+        from lucid.promotion import as_tensor
+
+        if not self.is_leaf:
+            fail(
+                GradientError(
+                    "only a leaf can be given new values, and this tensor is the result of an operation", op="copy_"
+                )
+            )
+        before, mode.grad = mode.grad, False
+        try:
+            new = broadcast_to(cast(as_tensor(source, "copy_"), self.dtype), self.shape)
+        finally:
+            mode.grad = before
+        if mode.trace is not None:
+            mode.trace.assign(self, new)
+        else:
+            self._assign(new._data if new is not source and new._data.base is None else new._data.copy())
+        return self
+
+    def fill_(self, value: Any) -> Tensor:
+        """Replace every value by a number."""
+        return self.copy_(value)
+
+    def zero_(self) -> Tensor:
+        """Replace every value by 0."""
+        return self.copy_(0)
+
+    def _renew(self, requires_grad: bool) -> None:
+        """A fresh leaf record: graphs recorded before keep the old one. Hooks stay with the tensor."""
+        hooks = self._record.hooks
+        self._record = leaf_record(self, self._record.call.type, requires_grad)
+        self._record.hooks = hooks
+
+    def _assign(self, data: Array) -> None:
+        """Take ``data`` (of this type, owned by nobody else) as the new values of this leaf."""
+        self._renew(self._record.state == LIVE)
+        self._data = data
+        self._version += 1
+        self._escaped = self._shared = False
+        self._base = None
+
+    # --- data out ---
+    def _value(self, what: str) -> Array:
+        """The array, or the trace's refusal to show it."""
+        if mode.trace is not None and self._born_in is not mode.trace:
+            mode.trace.refuse_value(self, what)
+        if self._data is None:
+            fail(
+                GradientError(
+                    "this tensor was left behind by a compiled function's trace and has no values",
+                    op=what,
+                    hint="return tensors from a compiled function instead of storing them",
+                )
+            )
+        return self._data  # type: ignore[no-any-return]  # an ndarray, or None while tracing
+
+    def numpy(self) -> Array:
+        """The values as a NumPy array, without a copy.
+
+        A leaf's array can be written to, and the tensor sees it; a later update (by an optimizer, ``copy_``) gives the
+        tensor new memory. The result of an operation is shown read-only, because it may share its memory with what it
+        was computed from.
+        """
+        array = self._value("numpy()").view()
+        root = self._base or self
+        if root._record.owner is None or self._shared:
+            array.flags.writeable = False
+            return array
+        root._escaped = self._escaped = True
+        if root._record.value is not None:  # a pending backward must not see what is written from here on
+            root._record.value = root._record.value.copy()
+        return array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        array = self._value("numpy.asarray()")
+        if dtype is not None and array.dtype != dtype:
+            return array.astype(dtype)
+        if copy:
+            return array.copy()
+        view = array.view()
+        view.flags.writeable = False
+        return view
+
+    def item(self) -> Any:
+        """The only element, as a Python number.
+
+        Raises:
+            ShapeError: there is not exactly one element.
+        """
+        array = self._value("item()")
+        if array.size != 1:
+            fail(ShapeError(f"a tensor of shape {self.shape} has {array.size} elements, not one", op="item"))
+        return array.item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self._value("tolist()").tolist()
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._record.call.type.size
+
+    def numel(self) -> int:
+        """Number of elements."""
+        return self.size
+
+    def dim(self) -> int:
+        """Number of dimensions."""
+        return self.ndim
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            fail(ArgumentTypeError("a 0-d tensor has no length", op="len"))
+        return self.shape[0]
+
+    def _one(self, what: str) -> Any:
+        array = self._value(what)
+        if array.size != 1:
+            fail(ShapeError(f"a tensor of shape {self.shape} cannot be a Python number: it is not one", op=what))
+        return array.item()
+
+    def __bool__(self) -> bool:
+        array = self._value("bool()")
+        if array.size != 1:
+            fail(
+                ShapeError(
+                    f"the truth value of a tensor of shape {self.shape} is ambiguous",
+                    op="bool",
+                    hint="use .any() or .all(), or lucid.where to choose element by element",
+                )
+            )
+        return bool(array.item())
+
+    def __float__(self) -> float:
+        return float(self._one("float()"))
+
+    def __int__(self) -> int:
+        return int(self._one("int()"))
+
+    def __index__(self) -> int:
+        value = self._one("index()")
+        if self.dtype.kind not in "iu" or self.ndim:
+            fail(ArgumentTypeError(f"a tensor of {self.type} cannot be used as an index", op="index"))
+        return int(value)
+
+    def __repr__(self) -> str:
+        if self._data is None:
+            return f"Tensor(<{self.type} in a trace>)"
+        return show_tensor(self._data, self.requires_grad)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    # --- copies ---
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if not self.is_leaf:
+            self._refuse_copy()
+        result: Tensor = object.__new__(type(self))
+        memo[id(self)] = result
+        for key, value in self.__dict__.items():
+            if key not in ("_data", "_record", "_base", "_born_in"):
+                result.__dict__[key] = copy.deepcopy(value, memo)
+        result._escaped = result._shared = False
+        result._data = self._value("deepcopy").copy()
+        result._record = leaf_record(result, self.type, self.requires_grad)
+        return result
+
+    def _refuse_copy(self) -> NoReturn:
+        fail(
+            GradientError(
+                "only a leaf can be copied with its requires_grad, and this tensor is the result of an operation",
+                op="copy",
+                hint="copy x.detach(), or use x.clone()",
+            )
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        if not self.is_leaf:
+            self._refuse_copy()
+        state = {
+            k: v for k, v in self.__dict__.items() if k not in ("_record", "_base", "_shared", "_escaped", "_born_in")
+        }
+        state["_data"] = self._value("pickle")
+        state["requires_grad"] = self.requires_grad
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        requires_grad = state.pop("requires_grad")
+        self.__dict__.update(state)
+        self._record = leaf_record(self, type_of(self._data), requires_grad)
+
+
+class HookHandle:
+    """Removes a hook again."""
+
+    def __init__(self, hooks: dict[int, Any], key: int):
+        self._hooks = hooks
+        self._key = key
+
+    def remove(self) -> None:
+        """Take the hook away; doing so twice is harmless."""
+        self._hooks.pop(self._key, None)
+
+
+set_result_class(Tensor)
