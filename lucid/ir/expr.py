@@ -372,12 +372,14 @@ def as_index(value: ExprLike) -> Expr:
 
 
 def const(value: Scalar, dtype: DType) -> Const:
-    """A literal of ``dtype``; the value is rounded to it."""
+    """A literal of ``dtype``; the value is rounded to it, or wrapped around as integer arithmetic does."""
     if is_float(dtype):
         return Const(float(dtype.type(value)), dtype)
     if dtype == bool_:
         return Const(bool(value), dtype)
-    return Const(int(value), dtype)
+    whole, bits = int(value), 8 * dtype.itemsize
+    low = 0 if dtype.kind == "u" else -(2 ** (bits - 1))
+    return Const((whole - low) % 2**bits + low, dtype)
 
 
 def unary(op: str, x: Expr) -> Expr:

@@ -44,7 +44,7 @@ def _wrap(value: int) -> int:
 class Affine:
     """``sum(factor * atom) + constant``; an atom is an axis or an expression that is not itself affine.
 
-    Treat as immutable. Terms are in the order they were met, which ``expr`` keeps; equality does not see the order.
+    Treat as immutable. Terms are in the order they were met, which ``expr`` keeps; equality does not see it.
     """
 
     __slots__ = ("constant", "terms")
@@ -156,6 +156,7 @@ class _Simplifier:
         self.forms: dict[int, Affine] = {}
         self.results: dict[int, Expr] = {}
         self.ranges: dict[Expr, tuple[int, int]] = {}
+        self.names: dict[Expr, str] = {}
         self.kept: list[Expr] = []  # identities are keys: what they belong to must stay alive
 
     def simplify(self, root: Expr) -> Expr:
@@ -332,18 +333,15 @@ class _Simplifier:
     # --- division by a constant ---
 
     def _divide(self, a: Affine, n: int) -> Affine:
-        """``a // n``: the terms that ``n`` divides leave; of the rest only what can carry over stays."""
+        """``a // n``: multiples of ``n`` come out; of the rest only what can carry over stays."""
         if n == 1:
             return a
-        unknown = Binary("floordiv", a.expr(), index(n))
-        if self.range(a) is None:
-            return self._atom(unknown, (_SMALLEST // n, _LARGEST // n))
-        whole = Affine({atom: f // n for atom, f in a.terms.items() if f % n == 0}, 0)
-        rest = Affine({atom: f for atom, f in a.terms.items() if f % n}, a.constant)
-        known = self.range(rest)
+        rest = _reduced(a, n)
+        known = self.range(rest) if self.range(a) else None
         if known is None:
-            return self._atom(unknown, (_SMALLEST // n, _LARGEST // n))
+            return self._atom(self._divided("floordiv", a, n), (_SMALLEST // n, _LARGEST // n))
         lo, hi = known
+        whole = Affine({atom: (f - rest.terms.get(atom, 0)) // n for atom, f in a.terms.items() if abs(f) >= n}, 0)
         if lo // n == hi // n:
             return self._merge(whole + Affine({}, lo // n))
         for g in _common_factors(rest, n):
@@ -353,34 +351,25 @@ class _Simplifier:
                 return self._merge(whole + self._divide(divided + Affine({}, carry), n // g))
         quotient, constant = divmod(rest.constant, n)
         rest = Affine(rest.terms, constant)
-        (atom, factor), *more = rest.terms.items()
-        if (
-            factor == 1
-            and not more
-            and isinstance(atom, Binary)
-            and atom.op == "floordiv"
-            and isinstance(atom.b, Const)
-        ):
-            m = int(atom.b.value)  # (x//m + c) // n is (x + c*m) // (n*m)
-            inner = self.form(atom.a) + Affine({}, constant * m)
-            if self.range(inner) is not None and n * m <= _LARGEST:
-                return self._merge(whole + Affine({}, quotient) + self._divide(inner, n * m))
+        for atom, factor in rest.terms.items():
+            if factor == 1 and isinstance(atom, Binary) and atom.op == "floordiv" and isinstance(atom.b, Const):
+                m = int(atom.b.value)  # (r + x//m) // n is (r*m + x) // (n*m): one division less
+                inner = (rest - Affine({atom: 1}, 0)) * m + self.form(atom.a)
+                if self.range(inner) is not None and n * m <= _LARGEST:
+                    return self._merge(whole + Affine({}, quotient) + self._divide(inner, n * m))
         lo, hi = lo - quotient * n, hi - quotient * n
-        last = self._atom(Binary("floordiv", rest.expr(), index(n)), (lo // n, hi // n))
+        last = self._atom(self._divided("floordiv", rest, n), (lo // n, hi // n))
         return self._merge(whole + last + Affine({}, quotient))
 
     def _remainder(self, a: Affine, n: int) -> Affine:
         """``a % n``: multiples of ``n`` vanish; what stays below ``n`` anyway comes out."""
         if n == 1:
             return Affine({}, 0)
-        unknown = Binary("mod", a.expr(), index(n))
-        if self.range(a) is None:
-            return self._atom(unknown, (0, n - 1))
-        terms = {atom: f % n if f > 0 else -(-f % n) for atom, f in a.terms.items() if f % n}
-        rest = Affine(terms, a.constant % n)
-        known = self.range(rest)
+        rest = _reduced(a, n)
+        rest = Affine(rest.terms, a.constant % n)
+        known = self.range(rest) if self.range(a) else None
         if known is None:
-            return self._atom(unknown, (0, n - 1))
+            return self._atom(self._divided("mod", a, n), (0, n - 1))
         lo, hi = known
         if lo // n == hi // n:
             return rest - Affine({}, lo // n * n)
@@ -393,7 +382,15 @@ class _Simplifier:
         opened = self._open_remainders(rest, n)
         if opened is not None:
             return self._remainder(opened, n)
-        return self._atom(Binary("mod", rest.expr(), index(n)), (0, n - 1))
+        return self._atom(self._divided("mod", rest, n), (0, n - 1))
+
+    def _divided(self, op: str, form: Affine, n: int) -> Expr:
+        """``form // n`` or ``form % n`` as it stands, terms in alphabetical order: equal ones must be found equal."""
+        for atom in form.terms:
+            if atom not in self.names:
+                self.names[atom] = atom.name if isinstance(atom, Axis) else repr(atom)
+        terms = dict(sorted(form.terms.items(), key=lambda term: self.names[term[0]]))
+        return Binary(op, Affine(terms, form.constant).expr(), index(n))
 
     def _split(self, form: Affine, g: int) -> tuple[Affine, int | None, Affine]:
         """``form`` as ``g*divided + small``, and ``small // g`` if that is the same everywhere."""
@@ -428,6 +425,12 @@ class _Simplifier:
             if len(_divisions(merged)) < len(divisions):
                 return self._merge(merged)
         return form
+
+
+def _reduced(form: Affine, n: int) -> Affine:
+    """``form`` with the multiples of ``n`` taken out of its factors."""
+    terms = {atom: f % n if f > 0 else -(-f % n) for atom, f in form.terms.items()}
+    return Affine({atom: f for atom, f in terms.items() if f}, form.constant)
 
 
 def _divisions(form: Affine) -> list[Binary]:
