@@ -32,7 +32,7 @@ def polynomial(x: Array, coefficients: tuple[float, ...]) -> Array:
 
 
 def erf_array(x: Array) -> Array:
-    """erf of each element, computed in float64 (error below 2 ulp) and rounded to ``x``'s dtype."""
+    """erf of each element, computed in float64 (relative error below 1e-15) and rounded to ``x``'s dtype."""
     x64 = np.atleast_1d(np.asarray(x, np.float64))
     size = np.minimum(np.abs(x64), 6.0)
     square = size * size
