@@ -190,11 +190,11 @@ def _run_arrays(plan: GradientPlan, order: list[Record], cotangents: list[Any]) 
     except LucidError as error:
         raise located_error(error) from None
     result: list[Tensor | None] = []
-    for slot in plan.results:
-        if slot is None:
+    for end in plan.results:
+        if end is None:
             result.append(None)
             continue
-        array: Array = values[slot]
+        array: Array = values[end]
         if id(array) in foreign or array.base is not None:
             array = np.array(array, order="C")
         foreign.add(id(array))
@@ -248,16 +248,15 @@ def _cotangent(root: Tensor, given: Any, op: str, argument: str) -> Tensor:
 
     if given is None:
         return ones(root.shape, dtype=root.dtype)
-    if not isinstance(given, Tensor):
-        try:
-            given = leaf(array_of(given, root.dtype, op))
-        except LucidError as error:
-            fail(error)
-    if given.shape != root.shape:
-        fail(ShapeError(f"{argument} has shape {given.shape}, but the tensor has {root.shape}", op=op))
-    if given.dtype != root.dtype:
-        fail(DTypeError(f"{argument} has dtype {given.dtype.name}, but the tensor has {root.dtype.name}", op=op))
-    return given
+    try:
+        cotangent: Tensor = given if isinstance(given, Tensor) else leaf(array_of(given, root.dtype, op))
+    except LucidError as error:
+        fail(error)
+    if cotangent.shape != root.shape:
+        fail(ShapeError(f"{argument} has shape {cotangent.shape}, but the tensor has {root.shape}", op=op))
+    if cotangent.dtype != root.dtype:
+        fail(DTypeError(f"{argument} has dtype {cotangent.dtype.name}, but the tensor has {root.dtype.name}", op=op))
+    return cotangent
 
 
 def _tensors(given: Any, op: str, argument: str) -> list[Tensor]:

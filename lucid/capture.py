@@ -1,4 +1,4 @@
-"""``lucid.graph``: the IR graph behind tensors that were computed eagerly, with the values of its inputs where alive."""
+"""``lucid.graph``: the IR graph behind tensors that were computed eagerly, with its inputs' values where alive."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def graph(*tensors: Tensor, inputs: Mapping[str, Tensor] | None = None) -> Captu
             nodes[record] = Node(record.call, parts, record.where)
             continue
         owner = None if record.owner is None else record.owner()
-        name = None if owner is None else owner.name
-        if name is None or name in names:
+        name = (owner.name if owner is not None else None) or ""
+        if not name or name in names:
             while f"x{unnamed}" in names:
                 unnamed += 1
             name = f"x{unnamed}"

@@ -2,7 +2,7 @@
 
 ``apply`` is the one door through which every tensor operation goes. A ``Record`` is a graph node that may keep the
 value it had: only where the backward of some operation reads it, which is found by asking the op's ``vjp`` once per
-``Call``. Knows nothing of the methods a user sees (``lucid.tensor``), nor of how gradients are run (``lucid.backward``).
+``Call``. Knows nothing of the methods a user sees (``lucid.tensor``), nor of how gradients are run (``lucid.plan``).
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class Record(Node):
     """A node made by running: its value where a backward needs it, its tensor where it is a leaf."""
 
     __slots__ = ("depth", "hooks", "owner", "state", "value")
+    inputs: tuple[Record, ...]
 
     def __init__(self, call: Call, inputs: tuple[Record, ...], where: Where, state: int, depth: int):
         self.call = call
@@ -211,7 +212,7 @@ def leaf_record(tensor: Recorded, type: TensorType, live: bool) -> Record:
 
 def record_of(tensor: Any) -> Record:
     """The record that stands for ``tensor`` here: its own, or the active trace's."""
-    return tensor._record if mode.trace is None else mode.trace.record_of(tensor)  # type: ignore[no-any-return]
+    return tensor._record if mode.trace is None else mode.trace.record_of(tensor)
 
 
 def leaf(data: Array, requires_grad: bool = False) -> Tensor:

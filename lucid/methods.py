@@ -60,7 +60,7 @@ class Methods(Recorded):
         try:
             return binary(name, self, other)
         except ArgumentTypeError:
-            return NotImplemented  # Python then compares identities: a tensor is not equal to None or a string
+            return NotImplemented  # type: ignore[no-any-return]  # Python then compares identities: a tensor is not equal to None or a string
 
     def __hash__(self) -> int:
         return id(self) >> 4
@@ -73,7 +73,7 @@ class Methods(Recorded):
             ArgumentTypeError(
                 "tensors are not written in place, so that recorded graphs stay true",
                 op="setitem",
-                hint="build the new value with lucid.where, lucid.concat or pad; replace a whole leaf with x.copy_(new)",
+                hint="build the new value with lucid.where, lucid.concat or pad; x.copy_(new) replaces a whole leaf",
             )
         )
 

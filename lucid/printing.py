@@ -1,9 +1,9 @@
 """How a tensor looks: ``Tensor([[1.0, 2.0], ...], requires_grad=True)``.
 
-The rules. A float is the shortest text that reads back to the same number at its dtype. Up to two dimensions, rows stand
-under one another. From three on, the outer bracket opens a line, each item is a block of its own, indented by four; a
-leading axis of size 1 shares its bracket's line. Above 1000 elements, only the first and last three along each axis are
-shown. The dtype is named unless it is float32, int64 or bool.
+The rules. A float is the shortest text that reads back to the same number at its dtype. Up to two dimensions, rows
+stand under one another. From three on, the outer bracket opens a line, each item is a block of its own, indented by
+four; a leading axis of size 1 shares its bracket's line. Above 1000 elements, only the first and last three along each
+axis are shown. The dtype is named unless it is float32, int64 or bool.
 """
 
 from __future__ import annotations

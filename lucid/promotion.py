@@ -1,7 +1,7 @@
 """Which dtype: of Python data that becomes a tensor, and of operands that meet. The rules are in ``docs/promotion.md``.
 
 A Python number is weak: it takes the dtype of the tensor it meets, unless its kind is higher. Two tensors follow
-NumPy's table. Where NumPy would invent float64 (integers divided, a float meeting integers), Lucid's default is float32.
+NumPy's table. Where NumPy would invent float64 (integers divided, a float meeting integers), Lucid says float32.
 """
 
 from __future__ import annotations

@@ -91,8 +91,9 @@ def _float_dtype(op: str, dtype: object) -> DType:
     return result
 
 
-def _draw(op: Any, name: str, shape: tuple[Any, ...], dtype: object, requires_grad: bool) -> Tensor:
-    return _owned(apply(op, next_key(), shape=sizes_of(name, shape), dtype=_float_dtype(name, dtype)), requires_grad)
+def _unit(op: Any, name: str, shape: tuple[Any, ...], dtype: object) -> Tensor:
+    sizes, element = sizes_of(name, shape), _float_dtype(name, dtype)  # refused before a key is used up
+    return apply(op, next_key(), shape=sizes, dtype=element)
 
 
 def _owned(drawn: Tensor, requires_grad: bool = False) -> Tensor:
@@ -103,12 +104,12 @@ def _owned(drawn: Tensor, requires_grad: bool = False) -> Tensor:
 
 def rand(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:
     """Uniform draws from [0, 1)."""
-    return _draw(ops.random_uniform, "rand", shape, dtype, requires_grad)
+    return _owned(_unit(ops.random_uniform, "rand", shape, dtype), requires_grad)
 
 
 def randn(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:
     """Normal draws with mean 0 and variance 1."""
-    return _draw(ops.random_normal, "randn", shape, dtype, requires_grad)
+    return _owned(_unit(ops.random_normal, "randn", shape, dtype), requires_grad)
 
 
 def uniform(low: float, high: float, shape: Any, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
@@ -123,7 +124,7 @@ def normal(mean: float, std: float, shape: Any, *, dtype: object = None, require
     """Normal draws with the given mean and standard deviation."""
     if std < 0:
         fail(ArgumentError(f"std={std} must not be negative", op="normal"))
-    unit = apply(ops.random_normal, next_key(), shape=sizes_of("normal", (shape,)), dtype=_float_dtype("normal", dtype))
+    unit = _unit(ops.random_normal, "normal", (shape,), dtype)
     return _owned(unit * float(std) + float(mean), requires_grad)
 
 

@@ -1,7 +1,7 @@
 """``Tensor``: an ndarray, the record that made it, and what belongs to the tensor rather than to a function of it.
 
-Data in and out, gradients, leaves and their updates. The mathematics is in ``lucid.functions``, offered here as methods;
-running a backward pass is in ``lucid.backward``.
+Data in and out, gradients, leaves and their updates. The mathematics is in ``lucid.functions``, offered here as
+methods; running a backward pass is in ``lucid.backward``.
 """
 
 from __future__ import annotations
@@ -277,7 +277,7 @@ class Tensor(Methods):
         tensor new memory. The result of an operation is shown read-only, because it may share its memory with what it
         was computed from.
         """
-        array = self._value("numpy()").view()
+        array: Array = self._value("numpy()").view()
         root = self._base or self
         if root._record.owner is None or self._shared:
             array.flags.writeable = False
@@ -289,11 +289,9 @@ class Tensor(Methods):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         array = self._value("numpy.asarray()")
-        if dtype is not None and array.dtype != dtype:
-            return array.astype(dtype)
-        if copy:
-            return array.copy()
-        view = array.view()
+        if copy or (dtype is not None and array.dtype != dtype):
+            return np.array(array, dtype)
+        view: Array = array.view()
         view.flags.writeable = False
         return view
 

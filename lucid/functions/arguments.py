@@ -53,11 +53,11 @@ def either(op: str, axis: Any, dim: Any, names: tuple[str, str] = ("axis", "dim"
 
 def axis_of(op: str, axis: Any, ndim: int, argument: str = "axis") -> int:
     """``axis`` counted from the front."""
-    axis = int_of(op, argument, axis)
-    if not -ndim <= axis < ndim:
+    number = int_of(op, argument, axis)
+    if not -ndim <= number < ndim:
         allowed = f"must lie in {-ndim} .. {ndim - 1}" if ndim else "a 0-d tensor has no axes"
-        fail(ArgumentError(f"{argument}={axis} is out of range for {ndim} dimensions: {allowed}", op=op))
-    return axis % ndim
+        fail(ArgumentError(f"{argument}={number} is out of range for {ndim} dimensions: {allowed}", op=op))
+    return number % ndim
 
 
 def axes_of(op: str, axis: Any, ndim: int, argument: str = "axis") -> tuple[int, ...]:

@@ -117,20 +117,20 @@ def _canonical(item: Any) -> Any:
         _refuse_mask()
     if isinstance(item, int | np.integer):
         return int(item)
-    if isinstance(item, Recorded | np.ndarray | list):
-        indices = as_tensor(item, "getitem")
-        if indices.dtype.kind == "b":
-            _refuse_mask()
-        if indices.dtype.kind == "f" and indices.size:
-            fail(
-                DTypeError(
-                    f"positions have dtype {indices.dtype.name}, but they must be integers",
-                    op="getitem",
-                    hint="convert them with .astype(lucid.int64)",
-                )
+    if not isinstance(item, Recorded | np.ndarray | list):
+        fail(ArgumentTypeError(f"cannot index a tensor with {type(item).__name__} {item!r}", op="getitem"))
+    indices = as_tensor(item, "getitem")
+    if indices.dtype.kind == "b":
+        _refuse_mask()
+    if indices.dtype.kind == "f" and indices.size:
+        fail(
+            DTypeError(
+                f"positions have dtype {indices.dtype.name}, but they must be integers",
+                op="getitem",
+                hint="convert them with .astype(lucid.int64)",
             )
-        return indices
-    fail(ArgumentTypeError(f"cannot index a tensor with {type(item).__name__} {item!r}", op="getitem"))
+        )
+    return indices
 
 
 def _refuse_mask() -> NoReturn:

@@ -75,10 +75,10 @@ def paddings(op: str, value: Any, kernel: Pair, dilation: Pair) -> tuple[Pair, P
 def _bias(op: str, y: Tensor, bias: Any, features: int, axis: int) -> Tensor:
     if bias is None:
         return y
-    bias = as_tensor(bias, op)
-    if bias.shape != (features,):
-        fail(ShapeError(f"bias has shape {bias.shape}, but it must be ({features},), one per output", op=op))
-    return y + (bias if axis == -1 else bias.reshape(1, -1, 1, 1))
+    shift = as_tensor(bias, op)
+    if shift.shape != (features,):
+        fail(ShapeError(f"bias has shape {shift.shape}, but it must be ({features},), one per output", op=op))
+    return y + (shift if axis == -1 else shift.reshape(1, -1, 1, 1))
 
 
 def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
@@ -129,7 +129,7 @@ def conv2d(
         input,
         weight,
         stride=pair("conv2d", "stride", stride),
-        padding=paddings("conv2d", padding, weight.shape[2:], spread),  # type: ignore[arg-type]  # a pair: ndim is 4
+        padding=paddings("conv2d", padding, weight.shape[2:], spread),
         dilation=spread,
         groups=int_of("conv2d", "groups", groups),
     )
@@ -187,30 +187,30 @@ def batch_norm(
         ShapeError: too few axes, a statistic of the wrong shape, or, in training, only one value per channel.
     """
     op = "batch_norm"
-    input = floating(as_tensor(input, op))
-    if input.ndim < 2:
-        fail(ShapeError(f"input has shape {input.shape}, but it needs a batch and a channel axis", op=op))
-    channels = input.shape[1]
+    x = floating(as_tensor(input, op))
+    if x.ndim < 2:
+        fail(ShapeError(f"input has shape {x.shape}, but it needs a batch and a channel axis", op=op))
+    channels = x.shape[1]
     named = (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias))
     for name, t in named:
         if t is not None and t.shape != (channels,):
             message = f"{name} has shape {t.shape}, but input has {channels} channels: it must be ({channels},)"
             fail(ShapeError(message, op=op))
-    if not training and (running_mean is None or running_var is None):
-        fail(ArgumentError("running_mean and running_var are needed when training=False", op=op))
-    column = (1, -1) + (1,) * (input.ndim - 2)
+    column = (1, -1) + (1,) * (x.ndim - 2)
     if not training:
+        if running_mean is None or running_var is None:
+            fail(ArgumentError("running_mean and running_var are needed when training=False", op=op))
         scale = 1.0 / sqrt(running_var + eps)
         scale = scale if weight is None else scale * weight
         shift = -(running_mean * scale)
         shift = shift if bias is None else shift + bias
-        return input * scale.reshape(column) + shift.reshape(column)
-    axes = (0, *range(2, input.ndim))
-    count = input.size // max(channels, 1)
+        return x * scale.reshape(column) + shift.reshape(column)
+    axes = (0, *range(2, x.ndim))
+    count = x.size // max(channels, 1)
     if count <= 1:
-        fail(ShapeError(f"input of shape {input.shape} has {count} value per channel: training needs more", op=op))
-    mean = input.mean(axes, keepdims=True)
-    centred = input - mean
+        fail(ShapeError(f"input of shape {x.shape} has {count} value per channel: training needs more", op=op))
+    mean = x.mean(axes, keepdims=True)
+    centred = x - mean
     var = (centred * centred).mean(axes, keepdims=True)
     scale = 1.0 / sqrt(var + eps)
     if weight is not None:
@@ -226,14 +226,14 @@ def batch_norm(
 
 def dropout(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
     """Elements set to 0 with probability ``p``, the others scaled by ``1 / (1 - p)``; the identity if not training."""
-    input = as_tensor(input, "dropout")
+    x = as_tensor(input, "dropout")
     if not isinstance(p, int | float) or not 0 <= p <= 1:
         fail(ArgumentError(f"p={p!r} must be a probability, from 0 to 1", op="dropout"))
     if not training or p == 0:
-        return input
-    input = floating(input)
-    draw = apply(ops.random_uniform, next_key(), shape=input.shape, dtype=input.dtype)
-    scaled = input * (1.0 / (1.0 - p)) if p < 1 else input
+        return x
+    x = floating(x)
+    draw = apply(ops.random_uniform, next_key(), shape=x.shape, dtype=x.dtype)
+    scaled = x * (1.0 / (1.0 - p)) if p < 1 else x
     return where(draw >= p, scaled, 0.0)
 
 
@@ -242,33 +242,32 @@ def dropout(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
 
 def leaky_relu(input: Any, negative_slope: float = 0.01) -> Tensor:
     """``x`` where positive, else ``negative_slope * x``."""
-    input = floating(as_tensor(input, "leaky_relu"))
-    return where(input > 0, input, input * float(negative_slope))
+    x = floating(as_tensor(input, "leaky_relu"))
+    return where(x > 0, x, x * float(negative_slope))
 
 
 def elu(input: Any, alpha: float = 1.0) -> Tensor:
     """``x`` where positive, else ``alpha * (exp(x) - 1)``."""
-    input = floating(as_tensor(input, "elu"))
-    below = apply(ops.expm1, input.minimum(0.0)) * float(alpha)
-    return where(input > 0, input, below)
+    x = floating(as_tensor(input, "elu"))
+    return where(x > 0, x, apply(ops.expm1, x.minimum(0.0)) * float(alpha))
 
 
 def silu(input: Any) -> Tensor:
     """``x * sigmoid(x)``."""
-    input = floating(as_tensor(input, "silu"))
-    return input * sigmoid(input)
+    x = floating(as_tensor(input, "silu"))
+    return x * sigmoid(x)
 
 
 def gelu(input: Any) -> Tensor:
     """``x`` times the normal distribution's probability of being below ``x``."""
-    input = floating(as_tensor(input, "gelu"))
-    return input * (erf(input * 0.7071067811865476) + 1.0) * 0.5
+    x = floating(as_tensor(input, "gelu"))
+    return x * (erf(x * 0.7071067811865476) + 1.0) * 0.5
 
 
 def softplus(input: Any) -> Tensor:
     """``log(1 + exp(x))``, without overflow."""
-    input = floating(as_tensor(input, "softplus"))
-    return maximum(input, 0.0) + log1p(exp(-input.abs()))
+    x = floating(as_tensor(input, "softplus"))
+    return maximum(x, 0.0) + log1p(exp(-x.abs()))
 
 
 # --- losses ---
@@ -279,9 +278,9 @@ def _reduced(op: str, loss: Tensor, reduction: str) -> Tensor:
         return loss.mean()
     if reduction == "sum":
         return loss.sum()
-    if reduction == "none":
-        return loss
-    fail(ArgumentError(f"reduction={reduction!r} must be 'mean', 'sum' or 'none'", op=op))
+    if reduction != "none":
+        fail(ArgumentError(f"reduction={reduction!r} must be 'mean', 'sum' or 'none'", op=op))
+    return loss
 
 
 def _same_shape(op: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
@@ -346,7 +345,8 @@ def cross_entropy(
         if target.shape != input.shape:
             fail(
                 ShapeError(
-                    f"target has shape {target.shape} and a floating dtype: probabilities need input's shape {input.shape}",
+                    f"target has shape {target.shape} and a floating dtype: as probabilities it needs "
+                    f"input's shape {input.shape}",
                     op=op,
                     hint="classes are integers: target.astype(lucid.int64)",
                 )
