@@ -73,8 +73,11 @@ def interpret(kernel: Kernel, arrays: Mapping[str, Array] | Sequence[Array]) -> 
         with np.errstate(all="ignore"):
             run(*(given[buf.name] for buf in kernel.buffers))
     except OutOfBounds as error:
-        line = _line_of(error)
-        raise IRError(f"{error} in kernel {kernel.name}: {source.statements.get(line, 'unknown statement')}") from None
+        from lucid.codegen.text import print_statement  # for messages only
+
+        stmt = source.statements.get(_line_of(error))
+        text = "unknown statement" if stmt is None else print_statement(stmt)
+        raise IRError(f"{error} in kernel {kernel.name}: {text}") from None
 
 
 def _line_of(error: BaseException) -> int:
@@ -93,7 +96,7 @@ class _Source:
     def __init__(self, kernel: Kernel):
         self.kernel = kernel
         self.lines: list[str] = []
-        self.statements: dict[int, str] = {}
+        self.statements: dict[int, Stmt] = {}
         self.constants: dict[str, Any] = {}
         self.names: dict[str, str] = {}
         self.positions: set[str] = set()  # i64 names made of loop variables: far from overflow
@@ -121,9 +124,7 @@ class _Source:
         first = len(self.lines)
         text = self.text(stmt, depth)
         self.lines.append("  " * depth + text)
-        from lucid.codegen.text import print_statement  # for messages only
-
-        self.statements.update((n + 1, print_statement(stmt)) for n in range(first, len(self.lines)))
+        self.statements.update((n + 1, stmt) for n in range(first, len(self.lines)))
         if isinstance(stmt, For | If):
             self.block(stmt.body, depth + 1)
 
