@@ -7,6 +7,7 @@ Fusion is substitution of a producer's expression for a ``Load``. Nothing here k
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, TypeAlias, Union
 
@@ -572,8 +573,14 @@ _INFIX: dict[str, str] = {
 
 
 def show(root: Expr, name_of: Callable[[Hashable], str] = str) -> str:
-    """One line of text, for dumps and error messages; ``name_of`` names the sources of loads."""
+    """One line of text, for dumps and error messages; ``name_of`` names the sources of loads.
+
+    A long part that occurs several times is written once, as ``... where t0 = ...``: text grows with the expression's
+    distinct parts, not with the paths through it.
+    """
     memo: dict[int, str] = {}
+    uses = Counter(id(child) for expr in walk(root) for child in expr.children())
+    shared: list[str] = []
 
     def text(expr: Expr) -> str:
         if isinstance(expr, Axis):
@@ -598,5 +605,9 @@ def show(root: Expr, name_of: Callable[[Hashable], str] = str) -> str:
         raise IRError(f"not an expression: {type(expr).__name__}")
 
     for expr in walk(root):
-        memo[id(expr)] = text(expr)
-    return memo[id(root)]
+        written = text(expr)
+        if uses[id(expr)] > 1 and len(written) > 200:
+            shared.append(f"t{len(shared)} = {written}")
+            written = f"t{len(shared) - 1}"
+        memo[id(expr)] = written
+    return memo[id(root)] + (f" where {'; '.join(shared)}" if shared else "")

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from lucid import ops
+from lucid.ir.expr import Operand, axes, show
 from lucid.ir.graph import OPS, Array, Sample
-from lucid.ir.types import DType, float32, float64
+from lucid.ir.types import DType, float32, float64, type_of
 from lucid.ops.normal import ON_ARRAYS, inverse_normal, log
 from lucid.ops.random import philox_block
 from tests.ops.reference import run_compute
@@ -58,6 +59,13 @@ def test_both_forms_give_the_same_bits(name: str, dtype: DType) -> None:
     words = np.dtype(f"u{dtype.itemsize}")
     computed, evaluated = run_compute(op, sample), op.evaluate(KEY, **sample.attrs)
     np.testing.assert_array_equal(computed.view(words), evaluated.view(words))
+
+
+def test_the_text_of_a_long_formula_stays_short() -> None:
+    """What occurs often is written once: the formula has hundreds of parts, and millions of paths through them."""
+    out = axes("i", (5,))
+    formula = ops.random_normal.compute(out, Operand("key", type_of(KEY)), shape=(5,), dtype=float64)
+    assert len(show(formula)) < 20_000
 
 
 def assert_distributed(values: Array, cumulative: Array) -> None:
