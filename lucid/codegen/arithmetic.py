@@ -17,6 +17,7 @@ from lucid.codegen.loops import INDEX, VType
 from lucid.errors import IRError
 from lucid.ir.types import SHORT_NAMES, bool_, float32, float64, is_float
 
+Array = np.ndarray[Any, Any]
 Function = Callable[..., Any]
 
 
@@ -112,15 +113,28 @@ def fma(t: VType) -> Function:
 
 
 def _fma32(a: Any, b: Any, c: Any) -> Any:
-    """Exact product in double; the sum rounded to odd, so that rounding it again to single is rounding once."""
-    product, addend = np.multiply(a, b, dtype=np.float64), np.asarray(c, np.float64)
-    total = np.asarray(product + addend)
-    back = total - product
-    lost = (product - (total - back)) + (addend - back)
+    """Product and sum in double, where the product is exact; rounding the sum to single must then not round twice."""
+    product = np.asarray(np.multiply(a, b, dtype=np.float64))
+    total = np.asarray(product + c)
+    bits = total.view(np.int64)
+    # Rounding twice differs only if the first lands halfway between two singles: then the low bits are 0.
+    if np.count_nonzero(bits & 0x0FFFFFFF) < bits.size:
+        total = _rounded_to_odd(product, np.asarray(c, np.float64), total)
+    return total.astype(np.float32)[()]
+
+
+def _rounded_to_odd(x: Array, y: Array, total: Array) -> Array:
+    """``x + y``, where inexact with a last bit of 1: rounding that again, to fewer bits, is rounding once.
+
+    Boldo and Melquiond, "Emulation of FMA and correctly rounded sums" (IEEE Transactions on Computers 57, 2008).
+    """
+    back = total - x
+    lost = (x - (total - back)) + (y - back)
     bits = total.view(np.int64)
     inexact = np.isfinite(total) & (lost != 0) & (bits & 1 == 0)
     toward = np.where((lost > 0) == (total > 0), 1, -1)
-    return np.where(inexact, bits + toward, bits).view(np.float64).astype(np.float32)[()]
+    odd: Array = np.where(inexact, bits + toward, bits).view(np.float64)
+    return odd
 
 
 def _fma64(a: Any, b: Any, c: Any) -> Any:
