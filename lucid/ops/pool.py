@@ -145,16 +145,29 @@ class MaxPool2dIndex(_MaxPool):
     def evaluate(self, x: Array, *, kernel_size: Pair, stride: Pair, padding: Padding, dilation: Pair) -> Array:
         h, w = x.shape[2:]
         size = output_size(self.name, (h, w), kernel_size, stride, padding, dilation)
-        best = np.full((*x.shape[:2], *size), _LOWEST, x.dtype)
-        index = np.full(best.shape, -1, np.int64)
         rows = np.arange(size[0])[:, None] * stride[0] - padding[0][0]
         columns = np.arange(size[1]) * stride[1] - padding[1][0]
-        for ki, kj, pixels in taps(padded(x, padding, _LOWEST), kernel_size, stride, dilation, size):
-            i, j = rows + ki * dilation[0], columns + kj * dilation[1]
-            inside = (i >= 0) & (i < h) & (j >= 0) & (j < w)
-            wins = inside & ((pixels > best) | (index < 0) | np.isnan(pixels))
-            np.copyto(best, pixels, where=wins)
-            np.copyto(index, i * w + j, where=wins)
+        xp = padded(x, padding, _LOWEST)
+        largest = max_pool2d.evaluate(x, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
+        # The number of the first tap that holds the maximum is how many taps pass while none has held it.
+        looking = np.ones(largest.shape, np.bool_)
+        tap = np.zeros(largest.shape, np.min_scalar_type(kernel_size[0] * kernel_size[1]))
+        for ki, kj, pixels in taps(xp, kernel_size, stride, dilation, size):
+            misses = pixels != largest
+            if xp is not x:
+                i, j = rows + ki * dilation[0], columns + kj * dilation[1]
+                misses |= (i < 0) | (i >= h) | (j < 0) | (j >= w)
+            looking &= misses
+            tap += looking
+        if np.isnan(largest).any():
+            for ki, kj, pixels in taps(xp, kernel_size, stride, dilation, size):
+                np.copyto(tap, ki * kernel_size[1] + kj, where=np.isnan(pixels), casting="unsafe")
+                looking &= ~np.isnan(pixels)
+        below, beside = np.arange(kernel_size[0]) * dilation[0], np.arange(kernel_size[1]) * dilation[1]
+        # One more entry for windows where no tap was found; they are overwritten.
+        offsets = np.append(np.add.outer(below * w, beside).ravel(), 0)
+        index: Array = offsets[tap] + (rows * w + columns)
+        index[looking] = -1
         return index
 
     def vjp(self, node: Node, g: Node) -> tuple[None]:
