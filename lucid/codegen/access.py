@@ -41,6 +41,10 @@ class Access(Expr):
     def rebuild(self, children: Sequence[Expr]) -> Expr:
         return Access(self.buffer, children[0], children[1] if len(children) > 1 else None, self.fill)
 
+    def describe(self, children: Sequence[str]) -> str:
+        inside = f"{self.buffer.name}[{children[0]}]"
+        return inside if len(children) == 1 else f"({inside} if {children[1]} else {self.fill!r})"
+
 
 @dataclass(frozen=True)
 class PlacedStore:

@@ -236,9 +236,7 @@ class _Tiled(Nest):
             for k, acc in enumerate(row):
                 body.append(Set(acc, Fma(xs[0 if self.scalar else k], rows[k], acc)))
 
-    def _read(
-        self, access: Access, frame: Frame, position: dict[Axis, Value], body: list[Stmt], scalar: bool
-    ) -> Value:
+    def _read(self, access: Access, frame: Frame, position: dict[Axis, Value], body: list[Stmt], scalar: bool) -> Value:
         here = Frame({**frame.position, **position}, frame.vector, frame.lanes, frame.mask)
         offset = self.scalar_offset(access.offset, here, body)
         if scalar:

@@ -54,7 +54,7 @@ from lucid.ir.expr import (
     walk,
 )
 from lucid.ir.index import Affine, affine
-from lucid.ir.types import bool_, is_float
+from lucid.ir.types import bool_, int64, is_float
 
 
 def lower_naive(placed: Placed, name: str, note: str = "") -> Kernel:
@@ -208,6 +208,7 @@ class Nest:
         self.reduced: dict[Reduce, Value] = {}
         self.free: dict[int, frozenset[Axis]] = {}
         self.keep: list[Expr] = []  # expressions looked up by id stay alive
+        self.shared = _shared(placed)
 
     def build(self, name: str, note: str) -> Kernel:
         body: list[Stmt] = []
@@ -314,7 +315,12 @@ class Nest:
         found = frame.memo.get(id(expr))
         if found is None:
             self.keep.append(expr)
-            found = frame.memo[id(expr)] = self._translate(expr, frame, body)
+            found = self._translate(expr, frame, body)
+            if expr in self.shared and not isinstance(found, Var | Lit):
+                var = Var(self.fresh("t"), found.type)
+                body.append(Let(var, found))
+                found = var
+            frame.memo[id(expr)] = found
         return found
 
     def _translate(self, expr: Expr, frame: Frame, body: list[Stmt]) -> Value:
@@ -504,6 +510,19 @@ class Nest:
             assert frame.mask is not None
             value = Sel(frame.mask, value, Lit(identity(expr.kind, expr.dtype).value, value.type))
         body.append(Set(accumulator, _combine(expr.kind, accumulator, value)))
+
+
+def _shared(placed: Placed) -> set[Expr]:
+    """Values used more than once, which get a name: an expression is a graph, and its text would be a tree.
+
+    Positions stay whole, for the emitter to take apart.
+    """
+    uses: dict[Expr, int] = {}
+    for store in placed.stores:
+        for expr in walk(store.value):
+            for child in expr.children():
+                uses[child] = uses.get(child, 0) + 1
+    return {e for e, n in uses.items() if n > 1 and e.dtype != int64 and e.children()}
 
 
 def _combine(kind: str, a: Value, b: Value) -> Value:

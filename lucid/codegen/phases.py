@@ -65,7 +65,9 @@ def _lattice(spec: KernelSpec, reduce: Reduce) -> tuple[Axis, Axis, int, int, in
     return None
 
 
-def _residues(spec: KernelSpec, reduce: Reduce, pixel: Axis, tap: Axis, stride: int, factor: int, constant: int) -> list[KernelSpec]:
+def _residues(
+    spec: KernelSpec, reduce: Reduce, pixel: Axis, tap: Axis, stride: int, factor: int, constant: int
+) -> list[KernelSpec]:
     parts = []
     step = stride // gcd(stride, abs(factor))
     for r in range(min(stride, pixel.extent)):

@@ -375,9 +375,7 @@ class _Generator:
     def _bytes(self, node: Node) -> int:
         return self.layouts[node].size * node.dtype.itemsize
 
-    def _order_updates(
-        self, specs: list[KernelSpec], outputs: list[Node]
-    ) -> tuple[list[KernelSpec], dict[int, int]]:
+    def _order_updates(self, specs: list[KernelSpec], outputs: list[Node]) -> tuple[list[KernelSpec], dict[int, int]]:
         """Kernels that write over an input go last, where nothing else reads it any more.
 
         Returns the order and the updates that are safe in place; the caller copies the others.

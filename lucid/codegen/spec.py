@@ -9,7 +9,22 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
-from lucid.ir.expr import Axis, Binary, Const, Expr, Load, Reduce, Select, Unary, loads, rewrite, show, substitute, walk
+from lucid.ir.expr import (
+    Axis,
+    Binary,
+    Const,
+    Expr,
+    Load,
+    Reduce,
+    Select,
+    Unary,
+    index,
+    loads,
+    rewrite,
+    show,
+    substitute,
+    walk,
+)
 from lucid.ir.graph import Node
 from lucid.ir.index import affine, simplify_expr
 
@@ -84,8 +99,9 @@ def cost(root: Expr) -> int:
 
 
 def affine_axes(spec: KernelSpec) -> KernelSpec:
-    """Split axes until no index divides an axis by a constant that divides its extent."""
-    spec = spec.map(spec.axes, {})
+    """Drop axes of one position, and split the rest until no index divides one by a divisor of its extent."""
+    unit: dict[Axis, Expr] = {a: index(0) for a in spec.axes if a.extent == 1}
+    spec = spec.map([a for a in spec.axes if a not in unit], unit)
     for _ in range(32):
         found = _divided_axis(spec)
         if found is None:

@@ -42,6 +42,10 @@ class Expr:
         """This expression with other children."""
         return self
 
+    def describe(self, children: Sequence[str]) -> str:
+        """Text of an expression that lowering adds to the language, given its children's."""
+        raise IRError(f"not an expression: {type(self).__name__}")
+
     def __hash__(self) -> int:
         return self._hash
 
@@ -602,7 +606,7 @@ def show(root: Expr, name_of: Callable[[Hashable], str] = str) -> str:
         if isinstance(expr, Reduce):
             over = ", ".join(f"{a.name}<{a.extent}" for a in expr.axes)
             return f"{expr.kind}[{over}]({memo[id(expr.body)]})"
-        raise IRError(f"not an expression: {type(expr).__name__}")
+        return expr.describe([memo[id(x)] for x in expr.children()])
 
     for expr in walk(root):
         written = text(expr)

@@ -101,6 +101,10 @@ class Executable:
         self._table[_STATIC] = self._static.ctypes.data
         self._address = self._table.ctypes.data
         self._last: list[Any] = [None] * len(self._types)
+        #: Updates that cannot be written straight over their input are computed here and copied.
+        self._scratch = {
+            k: np.empty(self._outputs[k].shape, self._outputs[k].dtype) for k in in_place if k not in program.in_place
+        }
         self._lock = threading.Lock()
         self._fresh = False
 
@@ -155,7 +159,7 @@ class Executable:
                 if k in updated:
                     results.append(arrays[updated[k]])
                     continue
-                result = np.empty(type.shape, type.dtype)
+                result = self._scratch[k] if k in self._scratch else np.empty(type.shape, type.dtype)
                 table[first + k] = result.ctypes.data
                 results.append(result)
             if self._prologue is not None and (refresh or not self._fresh):

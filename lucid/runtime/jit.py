@@ -6,6 +6,7 @@ object bytes, ORC; the bytes can be kept and linked again later. llvmlite is imp
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import ctypes.util
 import itertools
@@ -16,6 +17,7 @@ import threading
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Any
+from weakref import WeakSet
 
 from lucid.codegen.target import Target
 from lucid.errors import CodegenError
@@ -23,6 +25,9 @@ from lucid.errors import CodegenError
 #: LLVM's global state is not thread-safe, and a fork must not copy it half-changed.
 _LOCK = threading.Lock()
 _library_numbers = itertools.count()
+#: Libraries not yet unloaded.
+_linked: WeakSet[Any] = WeakSet()
+atexit.register(lambda: _abandon())
 _PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
@@ -133,6 +138,16 @@ def _link(object_code: bytes, symbols: Sequence[str]) -> Any:
         for symbol in symbols:
             builder.export_symbol(symbol)
         try:
-            return builder.link(_linker(), f"lucid{next(_library_numbers)}")
+            resource = builder.link(_linker(), f"lucid{next(_library_numbers)}")
         except RuntimeError as error:
             raise CodegenError(f"LLVM could not link generated code: {error}") from None
+        _linked.add(resource)
+        return resource
+
+
+def _abandon() -> None:
+    """At exit objects die in any order, and a library that outlives its linker crashes: the process frees them all."""
+    for resource in list(_linked):
+        resource.detach()
+    if _linker.cache_info().currsize:
+        _linker().detach()
