@@ -76,11 +76,17 @@ def _power(x: Any, y: Any) -> Any:
     return np.where((y < 0) & (x != 1) & (x != -1), 0, magnitude).astype(x.dtype)[()]
 
 
+def _float_power(x: Any, y: Any) -> Any:
+    """NumPy computes a power of a half as a square root, which is NaN at -inf, unless the exponent is an array."""
+    pair = np.power(np.stack([x, x]), np.stack([y, y]))
+    return pair[0]
+
+
 _BINARY: dict[str, Function] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "floordiv": np.floor_divide, "mod": np.remainder,
     "max": _max, "min": _min, "lt": np.less, "le": np.less_equal, "eq": np.equal, "ne": np.not_equal,
 }  # fmt: skip
-_FLOAT: dict[str, Function] = {**_BINARY, "div": np.divide, "pow": np.power}
+_FLOAT: dict[str, Function] = {**_BINARY, "div": np.divide, "pow": _float_power}
 _INT: dict[str, Function] = {
     **_BINARY, "pow": _power, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
     "shl": np.left_shift, "shr": np.right_shift,
@@ -151,7 +157,7 @@ def _exactly(a: float, b: float, c: float) -> float:
     try:
         return float(exact)
     except OverflowError:
-        return math.copysign(math.inf, exact)
+        return math.inf if exact > 0 else -math.inf
 
 
 _fma_exactly = np.frompyfunc(lambda a, b, c: _exactly(float(a), float(b), float(c)), 3, 1)

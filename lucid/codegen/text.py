@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lucid.codegen.loops import (
     INDEX,
@@ -276,10 +276,10 @@ class _Parser:
             raise self.error(f"expected a type such as f32x16, found {token.text!r}", token.start)
         return VType(BY_SHORT_NAME[found[1]], int(found[2] or 1))
 
-    def build(self, token: _Token, make: Callable[[], Value]) -> Value:
+    def build(self, token: _Token, make: Callable[..., Value], *operands: Any) -> Value:
         """A value; what its constructor refuses is an error at ``token``."""
         try:
-            return make()
+            return make(*operands)
         except IRError as error:
             raise self.error(error.message, token.start) from None
 
@@ -374,8 +374,7 @@ class _Parser:
             if level < loosest:
                 break
             token = self.next()
-            a, b = left, self.value(level + 1)
-            left = self.build(token, lambda op=op, a=a, b=b: Bin(op, a, b))  # type: ignore[misc]  # bound now
+            left = self.build(token, Bin, op, left, self.value(level + 1))
             if level == _COMPARISON:
                 break
         return left
@@ -391,7 +390,7 @@ class _Parser:
         if token.text == "gather":
             buffer = self.known_buffer(self.take("name"))
             offsets, mask = self.place()
-            return self.build(token, lambda: Gather(buffer, offsets, mask))
+            return self.build(token, Gather, buffer, offsets, mask)
         if token.kind != "name":
             raise self.error(f"expected a value, found {token.text!r}", token.start)
         if self.accept("("):
@@ -448,7 +447,7 @@ class _Parser:
                 return Splat(x[0], lanes)
             x.append(self.value())
         self.expect(")")
-        return self.build(token, lambda: _apply(name, x))
+        return self.build(token, _apply, name, x)
 
 
 def _apply(name: str, x: Sequence[Value]) -> Value:
