@@ -388,7 +388,7 @@ class _Simplifier:
         """``form // n`` or ``form % n`` as it stands, terms in alphabetical order: equal ones must be found equal."""
         for atom in form.terms:
             if atom not in self.names:
-                self.names[atom] = atom.name if isinstance(atom, Axis) else repr(atom)
+                self.names[atom] = " ".join(map(_label, walk(atom)))
         terms = dict(sorted(form.terms.items(), key=lambda term: self.names[term[0]]))
         return Binary(op, Affine(terms, form.constant).expr(), index(n))
 
@@ -440,6 +440,15 @@ def _divisions(form: Affine) -> list[Binary]:
 def _common_factors(form: Affine, n: int) -> list[int]:
     """What ``n`` shares with the factors of the terms, largest first."""
     return sorted({gcd(f, n) for f in form.terms.values()} - {1, n}, reverse=True)
+
+
+def _label(expr: Expr) -> str:
+    """What to sort an expression by; nothing but the order of terms hangs on it."""
+    if isinstance(expr, Axis):
+        return expr.name
+    if isinstance(expr, Const):
+        return str(expr.value)
+    return expr.op if isinstance(expr, Binary | Unary) else type(expr).__name__
 
 
 def _dtype_range(dtype: DType) -> Bounds:

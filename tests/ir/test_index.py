@@ -96,7 +96,7 @@ IN_PRINT: list[tuple[Expr, str]] = [
     (select(i < 2, j * 2 - j, j), "j"),
     # values from memory: an int32 is far from the ends of int64, an int64 may be at them
     ((NARROW * 8 + j) // 8, "cast<i64>(narrow[j])"),
-    ((WIDE * 8 + j) // 8, "((j + (wide[i] * 8)) // 8)"),
+    ((WIDE * 8 + j) // 8, "(((wide[i] * 8) + j) // 8)"),
     (WIDE // 8 * 8 + WIDE % 8, "wide[i]"),
     (WIDE + 1 - WIDE, "1"),
     (WIDE < WIDE + 1, "(wide[i] < (wide[i] + 1))"),
