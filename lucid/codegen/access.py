@@ -1,7 +1,7 @@
 """From loads of nodes to accesses of memory: layouts turn positions into offsets, and padding into guards or halos.
 
-After this step an expression no longer knows tensors: each ``Access`` names a buffer, an offset, and, where a padded read
-may leave both the tensor and its halo, the condition under which it is inside.
+After this step an expression no longer knows tensors: each ``Access`` names a buffer, an offset, and, where a padded
+read may leave both the tensor and its halo, the condition under which it is inside.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Fusion: from a graph of nodes to a list of kernels, by substituting index expressions for loads.
 
-Every node starts as its op's ``compute`` expression. Walking forward, a node is either *inlined* into the one kernel that
-uses it (views, constants, elementwise work, and a contraction or reduction into the elementwise chain that follows it: its
-epilogue) or *stored*, which makes it a kernel's result. Legality is read off the expressions; no op is known by name.
+Every node starts as its op's ``compute`` expression. Walking forward, a node is either *inlined* into the one kernel
+that uses it (views, constants, elementwise work, and a contraction or reduction into the elementwise chain that
+follows it: its epilogue) or *stored*, which makes it a kernel's result. Legality is read off the expressions; no op
+is known by name.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def is_contraction(expr: Expr) -> bool:
         return False
     inside = set(expr.axes)
     seen = [{x for i in load.index for x in walk(i) if isinstance(x, Axis)} - inside for load in pair]
-    return bool(seen[0] - seen[1]) and bool(seen[1] - seen[0]) or _is_depthwise(expr, pair)
+    return (bool(seen[0] - seen[1]) and bool(seen[1] - seen[0])) or _is_depthwise(expr, pair)
 
 
 def _is_depthwise(expr: Reduce, pair: tuple[Load, Load]) -> bool:
@@ -106,7 +107,7 @@ def inline(root: Expr, producers: dict[Node, _Fused]) -> Expr:
     def visit(expr: Expr) -> Expr | None:
         if not isinstance(expr, Load) or expr.source not in producers:
             return None
-        producer = producers[expr.source]  # type: ignore[index]  # checked on the line above
+        producer = producers[expr.source]
         change: dict[Axis, Expr] = dict(zip(producer.axes, expr.index, strict=True))
         for part in walk(producer.expr):
             if isinstance(part, Reduce):  # each copy reduces over axes of its own
@@ -230,7 +231,7 @@ class _Fusion:
         return positions <= 2 * size or (work <= 2 and positions <= 16 * size)
 
     def _epilogue_into(self, fused: _Fused, user: Node) -> bool:
-        """A reduction or contraction goes into an elementwise user that reads each element once, at its own position."""
+        """Reductions go into an elementwise user that reads each element once, at its own position."""
         raw = self.raw[user]
         if raw.kind != Kind.MAP or user in self.host or raw.node.type.size != fused.node.type.size:
             return False

@@ -1,7 +1,7 @@
 """Where the elements of a value lie: the order of its dimensions in memory and the zero ring (halo) around them.
 
-NHWC, a padded image and a packed weight are all one thing here: a permutation of the dimensions and some extra elements at
-their ends. The halo is zero at all times, so a convolution reads its padding like any other pixel.
+NHWC, a padded image and a packed weight are all one thing here: a permutation of the dimensions and some extra
+elements at their ends. The halo is zero at all times, so a convolution reads its padding like any other pixel.
 """
 
 from __future__ import annotations

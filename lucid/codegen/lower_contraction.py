@@ -66,7 +66,8 @@ def operands(reduce: Reduce, vector: Axis) -> ProductOfTwo | None:
     body = reduce.body
     assert isinstance(body, Binary)
     a, b = body.a, body.b
-    assert isinstance(a, Access) and isinstance(b, Access)
+    assert isinstance(a, Access)
+    assert isinstance(b, Access)
     for x, other in ((b, a), (a, b)):
         if coefficient(x.offset, vector) == 1 and coefficient(other.offset, vector) == 0:
             return ProductOfTwo(reduce, x, other)

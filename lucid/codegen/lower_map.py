@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from lucid.codegen.access import Access, Placed, PlacedStore, accesses, coefficient, from_affine
 from lucid.codegen.loops import (
@@ -77,7 +78,9 @@ def _stride(offset: Expr, axis: Axis) -> int:
 
 
 def _sort_axes(placed: Placed) -> Placed:
-    """Output axes by the stride of the first store, reduction axes by the largest stride of their loads; unit axes drop."""
+    """Output axes by the stride of the first store, reduction axes by the largest stride of their loads; unit axes
+    drop.
+    """
     first = placed.stores[0].offset
     order = sorted(placed.axes, key=lambda a: -_stride(first, a))
 
@@ -108,7 +111,7 @@ def _collapse_once(placed: Placed) -> Placed | None:
     free = _only_in_offsets(placed)
     offsets = [s.offset for s in placed.stores] + [x.offset for s in placed.stores for x in accesses(s.value)]
     for axes, _ in groups:
-        for a, b in zip(axes, axes[1:], strict=False):
+        for a, b in pairwise(axes):
             if a in free and b in free and all(_continues(o, a, b) for o in offsets):
                 return _merge(placed, a, b)
     return None

@@ -1,8 +1,8 @@
 """Strided gradients as dense ones: a kernel that tests a stride's lattice becomes one kernel per residue.
 
 The gradient of a convolution with stride s to its input meets, at each pixel, only the taps that fall on the stride's
-lattice. Written down directly that is a test in the innermost loop. Splitting the pixels by their residue modulo s decides
-the test: each phase is a dense contraction over its own taps, written at stride s.
+lattice. Written down directly that is a test in the innermost loop. Splitting the pixels by their residue modulo s
+decides the test: each phase is a dense contraction over its own taps, written at stride s.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ MOST_PHASES = 16
 
 
 def split_phases(spec: KernelSpec) -> list[KernelSpec]:
-    """The kernels, one per residue class, that together store what ``spec`` stores; ``[spec]`` if it tests no lattice."""
+    """The kernels, one per residue class, that together store what ``spec`` stores; ``[spec]`` if it tests no
+    lattice.
+    """
     done: list[KernelSpec] = []
     waiting = [spec]
     while waiting:
@@ -44,7 +46,9 @@ def _split_once(spec: KernelSpec) -> list[KernelSpec] | None:
 
 
 def _lattice(spec: KernelSpec, reduce: Reduce) -> tuple[Axis, Axis, int, int, int] | None:
-    """Output axis, tap axis, stride, taps' factor and constant of a test ``(axis + factor*tap + constant) % stride == 0``."""
+    """Output axis, tap axis, stride, taps' factor and constant of a test ``(axis + factor*tap + constant) % stride ==
+    0``.
+    """
     for part in walk(reduce.body):
         if not (isinstance(part, Select) and isinstance(part.b, Const) and part.b.value == 0):
             continue

@@ -1,7 +1,8 @@
-"""A whole graph as a sequence of kernels over one memory plan: everything the runtime needs, and nothing of the machine.
+"""A whole graph as a sequence of kernels over one memory plan: everything the runtime needs, and nothing of the
+machine.
 
-Order of work: fuse, choose layouts (adding copies where a value is wanted in two), lower each kernel under its schedule,
-share kernels of equal structure, plan memory. What depends on parameters alone goes into a prologue.
+Order of work: fuse, choose layouts (adding copies where a value is wanted in two), lower each kernel under its
+schedule, share kernels of equal structure, plan memory. What depends on parameters alone goes into a prologue.
 """
 
 from __future__ import annotations
@@ -208,11 +209,12 @@ class _Generator:
         inside: dict[Node, Node] = {}
         for spec, wish in zip(specs, wishes, strict=True):
             node = spec.stores[0].node
-            if wish is not None and node in self.outputs and self.layouts[node].innermost != wish.store_dim:
-                if node not in inside:
-                    inside[node] = self._alias(node)
-                    home = Layout.ordered(node.shape, order_ending_in(len(node.shape), wish.store_dim))
-                    self.layouts[inside[node]] = home.with_halo(*self.halos[node]) if node in self.halos else home
+            if wish is None or node in inside or node not in self.outputs:
+                continue
+            if self.layouts[node].innermost != wish.store_dim:
+                made = inside[node] = self._alias(node)
+                home = Layout.ordered(node.shape, order_ending_in(len(node.shape), wish.store_dim))
+                self.layouts[made] = home.with_halo(*self.halos[node]) if node in self.halos else home
         return inside
 
     @staticmethod
@@ -354,10 +356,10 @@ class _Generator:
                 lifetimes.append(Lifetime(node, self._bytes(node), first, died[node]))
         arena = plan_memory(lifetimes)
         fixed = plan_static(static)
-        for node, offset in arena.offsets.items():
-            places[node] = [Place("arena", offset)]
-        for node, offset in fixed.offsets.items():
-            places[node] = [Place("static", offset)]
+        for value, offset in arena.offsets.items():
+            places[value] = [Place("arena", offset)]
+        for value, offset in fixed.offsets.items():
+            places[value] = [Place("static", offset)]
         return Program(
             self.graph,
             self.target,
@@ -404,7 +406,7 @@ def _redirect(spec: KernelSpec, inside: dict[Node, Node]) -> KernelSpec:
 
     def visit(expr: Expr) -> Expr | None:
         if isinstance(expr, Load) and expr.source in inside:
-            return Load(inside[expr.source], expr.type, expr.index, expr.fill)  # type: ignore[index]
+            return Load(inside[expr.source], expr.type, expr.index, expr.fill)
         return None
 
     stores = tuple(Store(inside.get(s.node, s.node), s.index, rewrite(s.value, visit)) for s in spec.stores)

@@ -1,7 +1,7 @@
 """A kernel before it has loops: which nodes it stores, at which positions, with which values.
 
-``KernelSpec`` is what fusion produces and lowering consumes. ``affine_axes`` removes divisions from index expressions by
-splitting the axes they divide, so that grouped convolutions and reshapes become plain strides.
+``KernelSpec`` is what fusion produces and lowering consumes. ``affine_axes`` removes divisions from index expressions
+by splitting the axes they divide, so that grouped convolutions and reshapes become plain strides.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""The heuristics, all of them: shapes and a target in, layouts wanted and schedules out. Speed is decided here, meaning never.
+"""The heuristics, all of them: shapes and a target in, layouts wanted and schedules out. Speed is decided here,
+meaning never.
 
-The rules come from measurement: a register tile of about 28 accumulators reaches the FMA peak; the vector axis wants to be
-the contiguous one; reductions over many pixels are blocked so that what a tile reads stays in the second-level cache.
+The rules come from measurement: a register tile of about 28 accumulators reaches the FMA peak; the vector axis wants
+to be the contiguous one; reductions over many pixels are blocked so that what a tile reads stays in the second-level
+cache.
 """
 
 from __future__ import annotations
@@ -101,12 +103,12 @@ def wanted(spec: KernelSpec, fixed: dict[Node, int | None], target: Target) -> W
         if len(carriers) == 2 and not _plain_window(carriers, found[0]):
             continue
         used = axis.extent / (ceil(axis.extent / lanes) * lanes)
-        # Against moving the operand or the result: both cost a pass over memory.
-        moves = sum(0.15 for n, d in ((load.source, dim), (store.node, at)) if fixed.get(n, d) != d)  # type: ignore[call-overload]
+        # Moving the operand or the result costs a pass over memory.
+        moved = [fixed.get(n, d) != d for n, d in ((load.source, dim), (store.node, at)) if isinstance(n, Node)]
         image = 0.1 if len(store.index) == 4 and at == 1 else 0.0
         # Of an image only the channels lie side by side; its pixels and its batch belong in the tile.
         pixels = 0.5 if dim != 1 and len(load.index) == 4 and _output_axes(load, spec) > 1 else 0.0
-        score = used - moves + image - pixels
+        score = used - 0.15 * sum(moved) + image - pixels
         if best is None or score > best[0]:
             best = score, Wanted(axis, at, load, dim)
     return best[1] if best else None

@@ -1,7 +1,8 @@
 """A compiled graph that can be called: memory made once, addresses in one table, one native call per run.
 
-``build`` turns a graph into an ``Executable``. Outputs are fresh arrays at every call, except those built ``in_place``, which are
-written over an input. Work that depends on parameters alone runs in a prologue, when the caller says they changed.
+``build`` turns a graph into an ``Executable``. Outputs are fresh arrays at every call, except those built
+``in_place``, which are written over an input. Work that depends on parameters alone runs in a prologue, when the
+caller says they changed.
 """
 
 from __future__ import annotations
@@ -114,7 +115,9 @@ class Executable:
         return self.program.arena.size + self.program.static.size
 
     def addresses(self) -> dict[str, Any]:
-        """Where the regions of memory were at the last call: two base addresses, and one address per input and output."""
+        """Where the regions of memory were at the last call: two base addresses, and one address per input and
+        output.
+        """
         table = [int(a) for a in self._table]
         outputs = _FIRST + len(self._types)
         return {

@@ -27,7 +27,6 @@ _LOCK = threading.Lock()
 _library_numbers = itertools.count()
 #: Libraries not yet unloaded.
 _linked: WeakSet[Any] = WeakSet()
-atexit.register(lambda: _abandon())
 _PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
@@ -151,3 +150,6 @@ def _abandon() -> None:
         resource.detach()
     if _linker.cache_info().currsize:
         _linker().detach()
+
+
+atexit.register(_abandon)

@@ -38,7 +38,8 @@ def profile(executable: Executable, arrays: Sequence[Array], repeats: int = 5) -
     def pointer(value: Hashable) -> int:
         place = program.places[value][0]
         base = slots[place.region]
-        return base[place.at] if isinstance(base, list) else base + place.at
+        address: int = base[place.at] if isinstance(base, list) else base + place.at
+        return address
 
     times = []
     for step in program.steps:
