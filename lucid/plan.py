@@ -16,8 +16,10 @@ from lucid.eager import DEAD, Record
 from lucid.ir.graph import Array, Call, Node, Op, input_node, topological
 from lucid.ir.location import Location
 
-_MAX_PLANS = 256
+#: Steps of all the plans that are remembered; the plan used longest ago is forgotten first.
+_MAX_STEPS = 200_000
 _plans: OrderedDict[tuple[Any, ...], GradientPlan] = OrderedDict()
+_steps = 0
 
 
 class Step(NamedTuple):
@@ -106,12 +108,19 @@ def plan_for(
     key = (*structure, roots, wanted, hooked)
     plan = _plans.get(key)
     if plan is None:
-        plan = _plans[key] = _build(order, position, roots, wanted, hooked)
-        if len(_plans) > _MAX_PLANS:
-            _plans.popitem(last=False)
+        plan = _build(order, position, roots, wanted, hooked)
+        _remember(key, plan)
     else:
         _plans.move_to_end(key)
     return plan
+
+
+def _remember(key: tuple[Any, ...], plan: GradientPlan) -> None:
+    global _steps
+    _plans[key] = plan
+    _steps += len(plan.program)
+    while _steps > _MAX_STEPS:
+        _steps -= len(_plans.popitem(last=False)[1].program)
 
 
 def _build(

@@ -10,6 +10,8 @@ import copy
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import numpy as np
+
 from lucid.backward import backward
 from lucid.eager import LIVE, leaf_record, mode, set_result_class, tensor_of
 from lucid.errors import ArgumentTypeError, DTypeError, GradientError, LucidError, ShapeError
@@ -191,7 +193,7 @@ class Tensor(Methods):
         if self._record.owner is None:
             result._shared = True
         else:
-            result._base, result._shared = self._base or self, self._shared
+            result._base, result._shared = self if self._base is None else self._base, self._shared
         return result
 
     def clone(self) -> Tensor:
@@ -278,7 +280,7 @@ class Tensor(Methods):
         was computed from.
         """
         array: Array = self._value("numpy()").view()
-        root = self._base or self
+        root = self if self._base is None else self._base
         if root._record.owner is None or self._shared:
             array.flags.writeable = False
             return array

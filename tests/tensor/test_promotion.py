@@ -1,0 +1,100 @@
+"""The table of ``docs/promotion.md``."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+import lucid
+from lucid.errors import ArgumentError
+
+DTYPES = [
+    lucid.bool_, lucid.uint8, lucid.int8, lucid.int16, lucid.int32, lucid.int64, lucid.uint32, lucid.uint64,
+    lucid.float32, lucid.float64,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("a", "b"), list(itertools.product(DTYPES, DTYPES)))
+def test_two_tensors_follow_numpy(a: np.dtype, b: np.dtype) -> None:
+    x, y = lucid.ones(2, dtype=a), lucid.ones(2, dtype=b)
+    assert (x + y).dtype == np.promote_types(a, b)
+    assert (x == y).dtype == lucid.bool_
+    quotient = (x / y).dtype
+    assert quotient == (np.promote_types(a, b) if "f" in (np.promote_types(a, b).kind) else lucid.float32)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_python_numbers_are_weak(dtype: np.dtype) -> None:
+    x = lucid.ones(2, dtype=dtype)
+    with_int = lucid.int64 if dtype == lucid.bool_ else dtype
+    with_float = dtype if dtype.kind == "f" else lucid.float32
+    for y in (x + 1, 1 + x, x * np.int8(1)):
+        assert y.dtype == with_int
+    for y in (x * 0.5, 0.5 * x, x * np.float64(0.5)):
+        assert y.dtype == with_float
+        assert y.tolist() == [0.5, 0.5]
+    assert (x + True).dtype == dtype
+
+
+def test_float_bool_and_zero_constants_stay_apart() -> None:
+    x = lucid.ones(1)
+    assert np.signbit((x * 0.0).numpy()) == np.signbit(np.float32(0.0))
+    assert np.signbit((x * -0.0).numpy())
+    assert not np.signbit((x * 0.0).numpy())
+    assert (lucid.ones(1, dtype=lucid.int64) + True).tolist() == [2]
+    assert (x + float("nan")).isnan().all()
+
+
+def test_arrays_on_either_side_are_tensors() -> None:
+    x = lucid.tensor([1.0, 2.0])
+    a = np.array([3.0, 4.0], np.float32)
+    for y in (x + a, a + x, a * x - x, a @ x, a < x, [3.0, 4.0] + x, x - (1.0, 2.0)):
+        assert isinstance(y, lucid.Tensor)
+        assert y.dtype in (lucid.float32, lucid.bool_)
+    np.testing.assert_array_equal((a - x).numpy(), [2, 2])
+
+
+def test_numbers_that_do_not_fit() -> None:
+    with pytest.raises(ArgumentError, match="300"):
+        lucid.ones(2, dtype=lucid.uint8) + 300
+    with pytest.raises(ArgumentError, match="-1"):
+        lucid.ones(2, dtype=lucid.uint8) * -1
+
+
+def test_reductions() -> None:
+    small = lucid.full((300,), 100, dtype=lucid.int8)
+    assert small.sum().item() == 30000
+    assert small.sum().dtype == lucid.int64
+    assert lucid.full((300,), 200, dtype=lucid.uint8).sum().dtype == lucid.uint64
+    assert (lucid.ones(3) > 0).sum().item() == 3
+    assert small.mean().dtype == lucid.float32
+    assert small.mean().item() == 100
+    assert small.var().dtype == lucid.float32
+    assert small.exp().dtype == lucid.float32
+    assert small.max().dtype == lucid.int8
+    assert small.sum(dtype=lucid.float64).dtype == lucid.float64
+
+
+def test_where_of_two_numbers() -> None:
+    c = lucid.tensor([True, False])
+    assert lucid.where(c, 1, 2).dtype == lucid.int64
+    assert lucid.where(c, 1, 2.5).dtype == lucid.float32
+    assert lucid.where(c, True, False).dtype == lucid.bool_
+    assert lucid.where(c, lucid.ones(2, dtype=lucid.float64), 0).dtype == lucid.float64
+
+
+def test_inplace_operators_make_new_tensors() -> None:
+    x = lucid.tensor([1.0])
+    y = x
+    y += 1
+    assert (x.item(), y.item()) == (1.0, 2.0)
+
+
+def test_comparison_with_strangers() -> None:
+    x = lucid.tensor([1.0])
+    assert (x == None) is False  # noqa: E711
+    assert (x != "a") is True
+    assert x in [x]
+    assert len({x, x, lucid.tensor([1.0])}) == 2
