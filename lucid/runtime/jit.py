@@ -53,9 +53,7 @@ class CompiledModule:
     @cached_property
     def assembly(self) -> str:
         """The machine code as text; generated when first asked for."""
-        with _LOCK:
-            text: str = _machine(self.target).emit_assembly(_parse(self.llvm_text))
-        return text
+        return assembly(self.llvm_text, self.target)
 
 
 def compile_module(llvm_text: str, target: Target) -> CompiledModule:
@@ -72,6 +70,13 @@ def compile_module(llvm_text: str, target: Target) -> CompiledModule:
         symbols = [f.name for f in module.functions if not f.is_declaration and f.linkage.name == "external"]
         object_code: bytes = _machine(target).emit_object(module)
     return CompiledModule(llvm_text, target, object_code, symbols)
+
+
+def assembly(llvm_text: str, target: Target) -> str:
+    """The machine code of a module as text, for any target of this machine's architecture."""
+    with _LOCK:
+        text: str = _machine(target).emit_assembly(_parse(llvm_text))
+    return text
 
 
 def call(address: int, table: int) -> None:
