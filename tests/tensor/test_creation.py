@@ -128,9 +128,9 @@ def test_attributes_and_conversions() -> None:
     ("use", "error", "words"),
     [
         (lambda t: t.item(), ShapeError, "3 elements"),
-        (lambda t: float(t), ShapeError, r"\(3,\)"),
-        (lambda t: int(t), ShapeError, r"\(3,\)"),
-        (lambda t: bool(t), ShapeError, "ambiguous"),
+        (float, ShapeError, r"\(3,\)"),
+        (int, ShapeError, r"\(3,\)"),
+        (bool, ShapeError, "ambiguous"),
         (lambda t: len(t.sum()), ArgumentTypeError, "0-d"),
         (lambda t: list(t.sum()), ArgumentTypeError, "0-d"),
         (lambda t: [1, 2][t.sum()], ArgumentTypeError, "index"),

@@ -50,7 +50,7 @@ def test_float_bool_and_zero_constants_stay_apart() -> None:
 def test_arrays_on_either_side_are_tensors() -> None:
     x = lucid.tensor([1.0, 2.0])
     a = np.array([3.0, 4.0], np.float32)
-    for y in (x + a, a + x, a * x - x, a @ x, a < x, [3.0, 4.0] + x, x - (1.0, 2.0)):
+    for y in (x + a, a + x, a * x - x, a @ x, a < x, x + [3.0, 4.0], (1.0, 2.0) - x):  # noqa: RUF005
         assert isinstance(y, lucid.Tensor)
         assert y.dtype in (lucid.float32, lucid.bool_)
     np.testing.assert_array_equal((a - x).numpy(), [2, 2])
