@@ -47,7 +47,9 @@ CASES: list[tuple[str, str, str]] = [
     ("-0.0 - x", X, constant("0", "-0.0") + "%1 = sub(%0, %x) : f32[3,4] return %1"),
     ("0 - x of integers", "%x: u8[5]", constant("0", "0", "u8") + "%1 = sub(%0, %x) : u8[5] return %1"),
     ("x * -1", X, constant("0", "-1.0") + "%1 = mul(%x, %0) : f32[3,4] return %1"),
-    ("x ** 1", X, constant("0", "1.0") + "%1 = pow(%x, %0) : f32[3,4] return %1"),
+    ("x ** 1 of integers", "%x: i32[5]", constant("0", "1", "i32") + "%1 = pow(%x, %0) : i32[5] return %1"),
+    ("x ** 2", X, constant("0", "2.0") + "%1 = pow(%x, %0) : f32[3,4] return %1"),
+    ("x ** 2", "%x: i32[]", constant("0", "2", "i32") + "%1 = pow(%x, %0) : i32[] return %1"),
     ("x ** 0", X, constant("0", "0.0") + "%1 = pow(%x, %0) : f32[3,4] return %1"),
     ("x / power of two", X, constant("0", "8.0") + "%1 = div(%x, %0) : f32[3,4] return %1"),
     ("x / power of two", "%x: f64[30]", constant("0", "-0.25", "f64") + "%1 = div(%x, %0) : f64[30] return %1"),
@@ -198,6 +200,8 @@ UNTOUCHED: list[tuple[str, str]] = [
     (X, constant("0", "3.0") + "%1 = div(%x, %0) : f32[3,4] return %1"),
     (X, constant("0", "0.0") + "%1 = div(%x, %0) : f32[3,4] return %1"),
     (X, constant("0", "(1.0, 2.0, 4.0, 8.0)", shape="(4,)") + "%1 = div(%x, %0) : f32[3,4] return %1"),
+    (X, constant("0", "1.0") + "%1 = pow(%x, %0) : f32[3,4] return %1"),  # NumPy's power of 1 is not exact
+    ("%x: f32[]", constant("0", "2.0") + "%1 = pow(%x, %0) : f32[] return %1"),
     (X, "%0 = sub(%x, %x) : f32[3,4] return %0"),  # inf - inf is NaN
     ("%x: u8[5]", "%0 = neg(%x) : u8[5] %1 = abs(%0) : u8[5] return %1"),
     ("%x: f64[5]", "%0 = cast(%x) {dtype=f32} : f32[5] %1 = cast(%0) {dtype=f64} : f64[5] return %1"),
