@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from math import prod
 
 from lucid.codegen.spec import KernelSpec, Store, cost
 from lucid.ir.expr import (
@@ -22,6 +23,7 @@ from lucid.ir.expr import (
     Reduce,
     Select,
     axes,
+    free_axes,
     loads,
     rewrite,
     substitute,
@@ -99,6 +101,17 @@ def classify(expr: Expr) -> Kind:
     if isinstance(expr, Load) and expr.fill is None:
         return Kind.VIEW
     return Kind.MAP if loads(expr) else Kind.CONSTANT
+
+
+def _evaluations(fused: _Fused, read: Load) -> int:
+    """How often a load is evaluated: at every output, or, inside a reduction, once for each of its own positions."""
+    count = prod(a.extent for a in fused.axes)
+    for expr in walk(fused.own):
+        if isinstance(expr, Reduce) and any(part is read for part in walk(expr.body)):
+            # A reduction runs where its free axes are known, not once for every output.
+            count = max(1, prod(a.extent for a in (*free_axes(expr), *expr.axes)))
+            break
+    return count
 
 
 def inline(root: Expr, producers: dict[Node, _Fused]) -> Expr:
@@ -219,11 +232,7 @@ class _Fusion:
         reads = [x for x in loads(self.raw[user].own) if x.source in self._chain(fused.node, user)]
         work = cost(fused.expr)
         size = max(fused.node.type.size, 1)
-        positions = self.raw[user].node.type.size
-        for expr in walk(self.raw[user].own):
-            if isinstance(expr, Reduce):
-                for axis in expr.axes:
-                    positions *= axis.extent
+        positions = max((_evaluations(self.raw[user], read) for read in reads), default=0)
         if size == 1:
             return work <= 40
         if len(reads) > 1 and work > 2:

@@ -100,6 +100,7 @@ class _Source:
         self.constants: dict[str, Any] = {}
         self.names: dict[str, str] = {}
         self.positions: set[str] = set()  # i64 names made of loop variables: far from overflow
+        self.bounded: set[int] = set()  # the values of this statement that are such positions
         self.arrays = {buf.name: f"m{k}" for k, buf in enumerate(kernel.buffers)}
         self.temporaries = 0
 
@@ -133,7 +134,7 @@ class _Source:
         if isinstance(stmt, Let | Reg | Set):
             value = stmt.init if isinstance(stmt, Reg) else stmt.value
             (text,) = self.values([value], depth)
-            if isinstance(stmt, Let) and self.is_position(value):
+            if isinstance(stmt, Let) and id(value) in self.bounded:
                 self.positions.add(stmt.var.name)
             return f"{self.bind(stmt.var)} = {text}"
         if isinstance(stmt, For):
@@ -165,7 +166,7 @@ class _Source:
             return v.name in self.positions
         if isinstance(v, Lit):
             return v.type == INDEX and abs(int(v.value)) < 2**31
-        return isinstance(v, Bin) and v.op in ("add", "sub", "mul") and self.is_position(v.a) and self.is_position(v.b)
+        return isinstance(v, Bin) and v.op in ("add", "sub", "mul") and {id(v.a), id(v.b)} <= self.bounded
 
     def values(self, roots: Sequence[Value], depth: int) -> list[str]:
         """Python expressions; a part used twice, or nested deep, gets a line of its own."""
@@ -184,7 +185,10 @@ class _Source:
                 stack.extend((c, False) for c in reversed(v.children()))
         memo: dict[int, str] = {}
         nested: dict[int, int] = {}
+        self.bounded = set()
         for v in order:
+            if self.is_position(v):
+                self.bounded.add(id(v))
             text = self.one(v, [memo[id(c)] for c in v.children()])
             nested[id(v)] = 1 + max((nested[id(c)] for c in v.children()), default=0)
             if v.children() and (uses[id(v)] > 1 or nested[id(v)] > _DEEPEST):
@@ -210,7 +214,7 @@ class _Source:
             return f"int({text})" if v.type == INDEX else text
         if isinstance(v, Gather):
             return f"gather({', '.join([self.arrays[v.buffer.name], *x])})"
-        if isinstance(v, Bin) and self.is_position(v):
+        if isinstance(v, Bin) and id(v) in self.bounded:
             return f"({x[0]} {_INFIX[v.op]} {x[1]})"
         if isinstance(v, Bin) and v.op in _INFIX and v.a.type != INDEX and v.a.type.dtype != bool_:
             return f"({x[0]} {_INFIX[v.op]} {x[1]})"

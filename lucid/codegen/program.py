@@ -41,7 +41,7 @@ Override: TypeAlias = Callable[[KernelSpec, Schedule], Schedule]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value lives: a region (``input``, ``output``, ``arena``, ``static``) and an index or byte offset in it."""
+    """Where a value lives: a region (input, output, arena or static) and an index or byte offset in it."""
 
     region: str
     at: int
@@ -81,7 +81,8 @@ class Program:
             if steps:
                 lines.append(f"{title}:")
             for step in steps:
-                lines.append(f"  k{step.kernel} {step.spec.name}: {step.schedule}")
+                node = step.spec.stores[0].node
+                lines.append(f"  k{step.kernel} {step.spec.name} -> {node.type}{self.layouts[node]}: {step.schedule}")
                 lines += [f"    {line}" for line in str(step.spec).splitlines()[1:]]
         return "\n".join(lines) + "\n"
 

@@ -1,0 +1,137 @@
+"""Fusion, layouts and schedules as dumps, and what the machine code of a convolution must look like."""
+
+from __future__ import annotations
+
+import pytest
+
+from lucid import ops
+from lucid.autodiff import gradients
+from lucid.codegen.asm import asm_stats, function, inner_loops
+from lucid.codegen.plan import Lifetime, plan_memory
+from lucid.codegen.program import Program, generate
+from lucid.codegen.schedule import Contraction
+from lucid.codegen.target import Target
+from lucid.ir.graph import Graph, Node, input_node
+from lucid.ir.types import TensorType, float32
+from lucid.runtime.executable import build
+from tests.golden import Golden
+
+AVX512 = Target.of("avx512")
+
+
+def value(*shape: int) -> Node:
+    return input_node(TensorType(shape, float32))
+
+
+def conv(x: Node, w: Node, padding: int = 1, stride: int = 1) -> Node:
+    sides = ((padding, padding), (padding, padding))
+    return ops.conv2d(x, w, stride=(stride, stride), padding=sides, dilation=(1, 1), groups=1)
+
+
+def block() -> Graph:
+    """Convolution, bias, relu, pooling, and a second convolution."""
+    x, w, b, w2 = value(2, 3, 16, 16), value(32, 3, 3, 3), value(32), value(16, 32, 3, 3)
+    y = ops.relu(conv(x, w) + ops.reshape(b, shape=(1, 32, 1, 1)))
+    y = ops.max_pool2d(y, kernel_size=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), dilation=(1, 1))
+    return Graph([x, w, b, w2], [conv(y, w2)], ["x", "w", "b", "w2"], ["y"])
+
+
+def test_a_block_of_a_conv_net(golden: Golden) -> None:
+    graph = block()
+    golden("conv_block.program", str(generate(graph, AVX512, parameters=graph.inputs[1:])))
+
+
+def test_its_gradient(golden: Golden) -> None:
+    x, w, g = value(2, 8, 12, 12), value(16, 8, 3, 3), value(2, 16, 6, 6)
+    dx, dw = gradients([conv(x, w, stride=2)], [x, w], [g])
+    assert dx is not None
+    assert dw is not None
+    golden("conv_gradient.program", str(generate(Graph([x, w, g], [dx, dw], ["x", "w", "g"]), AVX512)))
+
+
+def test_softmax_is_one_kernel(golden: Golden) -> None:
+    x = value(4, 10)
+    program = generate(Graph([x], [ops.softmax(x * 2.0, axis=1)]), AVX512)
+    golden("softmax.program", str(program))
+    golden("softmax.loops", "\n".join(str(k) for k in program.kernels))
+
+
+def test_the_loops_of_a_small_convolution(golden: Golden) -> None:
+    x, w = value(1, 2, 4, 4), value(16, 2, 3, 3)
+    program = generate(Graph([x, w], [conv(x, w)]), AVX512)
+    golden("conv.loops", "\n".join(str(k) for k in program.kernels))
+
+
+def kernels(program: Program) -> list[str]:
+    return [s.spec.name for s in program.steps]
+
+
+def test_bias_and_activation_join_the_convolution() -> None:
+    names = kernels(generate(block(), AVX512))
+    assert "conv2d_reshape_add_relu" in names
+    assert not any(n in ("add", "relu") for n in names)
+
+
+def test_elementwise_chains_are_one_kernel() -> None:
+    x, y = value(8, 8), value(8)
+    assert len(kernels(generate(Graph([x, y], [ops.tanh(x * y + 1.0) - x]), AVX512))) == 1
+
+
+def test_costly_work_is_not_repeated() -> None:
+    """A value read once per row is computed once per row, not once per element."""
+    x, y = value(64, 64), value(64, 1)
+    assert len(kernels(generate(Graph([x, y], [x * ops.exp(y)]), AVX512))) == 2
+
+
+def test_a_value_used_twice_is_stored_once() -> None:
+    x = value(64, 64)
+    shared = ops.exp(x)
+    assert len(kernels(generate(Graph([x], [shared + 1.0, shared * 2.0]), AVX512))) == 3
+
+
+def test_values_that_live_together_do_not_overlap() -> None:
+    lives = [Lifetime(k, size, first, last) for k, (size, first, last) in enumerate(
+        [(100, 0, 3), (64, 1, 2), (4000, 2, 5), (64, 3, 3), (640, 4, 6), (1, 0, 6), (128, 5, 5)]
+    )]  # fmt: skip
+    plan = plan_memory(lives)
+    for a in lives:
+        assert plan.offsets[a.value] % 64 == 0
+        for b in lives:
+            if a is not b and a.first <= b.last and b.first <= a.last:
+                x, y = plan.offsets[a.value], plan.offsets[b.value]
+                assert x + a.size <= y or y + b.size <= x
+    assert plan.size < sum(max(64, a.size + 63) for a in lives)
+
+
+SHAPES = {
+    "64x56 k3": ((1, 64, 56, 56), (64, 64, 3, 3), 1, 1),
+    "512x7 k3": ((1, 512, 7, 7), (512, 512, 3, 3), 1, 1),
+    "100x31 k5": ((1, 100, 31, 31), (48, 100, 5, 5), 2, 1),
+    "64x56 k1": ((1, 64, 56, 56), (256, 64, 1, 1), 0, 1),
+    "64x56 k3 s2": ((1, 64, 56, 56), (128, 64, 3, 3), 1, 2),
+}
+
+
+@pytest.mark.parametrize("level", ["avx512", "avx2"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_inner_loop_of_a_convolution_is_multiply_adds(shape: str, level: str) -> None:
+    """No spill, no call, and as many multiply-adds as the schedule says: exact on any machine, where time is not."""
+    target = Target.of(level)
+    if not Target.host().supports(target):
+        pytest.skip(f"this machine has no {level}")
+    x_shape, w_shape, padding, stride = SHAPES[shape]
+    x, w = value(*x_shape), value(*w_shape)
+    run = build(Graph([x, w], [conv(x, w, padding, stride)]), target=target)
+    (step,) = [s for s in run.program.steps if isinstance(s.schedule, Contraction)]
+    schedule = step.schedule
+    assert isinstance(schedule, Contraction)
+    assert schedule.registers <= target.vector_registers
+    loops = [asm_stats(body) for body in inner_loops(function(run.text("asm"), run.program.kernels[step.kernel].name))]
+    accumulators = schedule.vectors
+    for _, size in schedule.tile:
+        accumulators *= size
+    hot = max(loops, key=lambda s: s.fma)
+    assert hot.fma == accumulators * schedule.unroll
+    assert hot.vector_spills == hot.reloads == hot.calls == 0
+    # Two vectors of weights for every row of multiply-adds, addresses and the counter: little else.
+    assert hot.instructions <= hot.fma * 2.6 + 12
