@@ -81,7 +81,13 @@ def assembly(llvm_text: str, target: Target) -> str:
 
 def call(address: int, table: int) -> None:
     """Call ``void f(ptr)`` at an address."""
-    _PROTOTYPE(address)(table)
+    _function(address)(table)
+
+
+@lru_cache(maxsize=1024)
+def _function(address: int) -> Any:
+    """The callable for an address; it holds no memory of the module there, so it may outlive it."""
+    return _PROTOTYPE(address)
 
 
 @lru_cache(maxsize=1)
@@ -96,11 +102,13 @@ def _llvm() -> Any:
     libm = ctypes.util.find_library("m")
     if libm and sys.platform.startswith("linux"):
         binding.load_library_permanently(libm)
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
     return binding
 
 
 def _before_fork() -> None:
+    # llvmlite has a lock of its own, which others in the process may hold.
     _LOCK.acquire()
     _llvm().ffi.lib._lock.__enter__()
 
@@ -120,7 +128,7 @@ def _machine(target: Target) -> Any:
 
 @lru_cache(maxsize=1)
 def _linker() -> Any:
-    return _llvm().create_lljit_compiler(_machine(Target.host()))
+    return _llvm().create_lljit_compiler(_machine(Target.host()), suppress_errors=True)
 
 
 def _parse(text: str) -> Any:
