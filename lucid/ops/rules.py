@@ -26,6 +26,14 @@ def _x(node: Node, x: Node) -> Node:
     return x if x.type is node.type else broadcast_to(x, shape=node.shape)
 
 
+def _floating(node: Node) -> Node | None:
+    """So that 0 and 0.0 are one constant, not two."""
+    value = node.attrs["value"]
+    if isinstance(value, tuple | float) or not is_float(node.dtype) or abs(value) > 2**53:
+        return None
+    return constant(value=float(value), shape=node.shape, dtype=node.dtype)
+
+
 def _x_of_integers(node: Node, x: Node) -> Node | None:
     return None if is_float(node.dtype) else _x(node, x)
 
@@ -71,6 +79,7 @@ def _absolute(node: Node, x: Node) -> Node | None:
 
 
 declare(
+    Rule("whole number of a float dtype", (Apply("constant"),), _floating),
     Rule("x * 1", (x * 1, 1 * x), _x),
     Rule("x / 1", (x / 1,), _x),
     Rule("x - 0", (x - 0,), _x),

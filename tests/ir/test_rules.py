@@ -38,6 +38,7 @@ def constant(name: str, value: str, dtype: str = "f32", shape: str = "()") -> st
 
 #: Rule, inputs, body: the rule must fire in each.
 CASES: list[tuple[str, str, str]] = [
+    ("whole number of a float dtype", "%x: f32[4]", constant("0", "3") + "%1 = mul(%x, %0) : f32[4] return %1"),
     ("x * 1", X, constant("0", "1.0") + "%1 = mul(%x, %0) : f32[3,4] return %1"),
     ("x * 1", X, constant("0", "1", shape="(2, 1, 1)") + "%1 = mul(%0, %x) : f32[2,3,4] return %1"),
     ("x / 1", X, constant("0", "1") + "%1 = div(%x, %0) : f32[3,4] return %1"),
@@ -202,6 +203,7 @@ UNTOUCHED: list[tuple[str, str]] = [
     (X, constant("0", "(1.0, 2.0, 4.0, 8.0)", shape="(4,)") + "%1 = div(%x, %0) : f32[3,4] return %1"),
     (X, constant("0", "1.0") + "%1 = pow(%x, %0) : f32[3,4] return %1"),  # NumPy's power of 1 is not exact
     ("%x: f32[]", constant("0", "2.0") + "%1 = pow(%x, %0) : f32[] return %1"),
+    ("", constant("0", str(2**53 + 1)) + "return %0"),  # an int is rounded once, a float made of it would be again
     (X, "%0 = sub(%x, %x) : f32[3,4] return %0"),  # inf - inf is NaN
     ("%x: u8[5]", "%0 = neg(%x) : u8[5] %1 = abs(%0) : u8[5] return %1"),
     ("%x: f64[5]", "%0 = cast(%x) {dtype=f32} : f32[5] %1 = cast(%0) {dtype=f64} : f64[5] return %1"),
