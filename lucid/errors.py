@@ -53,6 +53,18 @@ class IndexRangeError(LucidError, IndexError):
     """An index outside the axis it points into."""
 
 
+class MissingAttributeError(LucidError, AttributeError):
+    """A module has no parameter, buffer, submodule or attribute of this name."""
+
+
+class MissingKeyError(LucidError, KeyError):
+    """A dictionary of modules has nothing under this key."""
+
+
+class MissingForwardError(LucidError, NotImplementedError):
+    """A module was called that does not say what it computes."""
+
+
 class GradientError(LucidError, RuntimeError):
     """A backward pass that cannot be done: nothing requires a gradient, or the graph was freed."""
 

@@ -1,0 +1,72 @@
+"""Activation functions as layers without parameters."""
+
+from __future__ import annotations
+
+from lucid.errors import ArgumentError
+from lucid.functions.arguments import either, fail, int_of
+from lucid.nn import functional as F
+from lucid.nn.module import Module
+from lucid.tensor import Tensor
+
+
+class ReLU(Module):
+    """``max(x, 0)``, element by element.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.ReLU()(lucid.tensor([-1.0, 2.0]))
+    Tensor([0.0, 2.0])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.relu(input)
+
+
+class Sigmoid(Module):
+    """``1 / (1 + exp(-x))``, element by element."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.sigmoid(input)
+
+
+class Tanh(Module):
+    """The hyperbolic tangent, element by element."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.tanh(input)
+
+
+class _AlongAxis(Module):
+    def __init__(self, axis: int | None = None, *, dim: int | None = None):
+        super().__init__()
+        op = type(self).__name__
+        given = either(op, axis, dim)
+        if given is None:
+            fail(ArgumentError("axis must be given", op=op, hint="axis=-1 is the last one, usually the classes"))
+        self.axis = int_of(op, "axis", given)
+
+    def extra_repr(self) -> str:
+        return f"axis={self.axis}"
+
+
+class Softmax(_AlongAxis):
+    """``exp(x) / sum(exp(x))`` along ``axis`` (PyTorch's ``dim`` is accepted too).
+
+    Raises:
+        ArgumentError: no axis; when called, an axis that the input lacks.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.Softmax(axis=-1)(lucid.zeros(1, 4))
+    Tensor([[0.25, 0.25, 0.25, 0.25]])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softmax(input, self.axis)
+
+
+class LogSoftmax(_AlongAxis):
+    """``log(softmax(x))`` along ``axis``, exact where the softmax underflows."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.log_softmax(input, self.axis)

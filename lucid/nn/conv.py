@@ -1,0 +1,112 @@
+"""The convolution layer."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from lucid.errors import ArgumentError
+from lucid.functions.arguments import fail
+from lucid.functions.creation import empty
+from lucid.nn import functional as F
+from lucid.nn import init
+from lucid.nn.arguments import flag, positive
+from lucid.nn.module import Module
+from lucid.nn.parameter import Parameter
+from lucid.tensor import Tensor
+
+
+class Conv2d(Module):
+    """Two-dimensional convolution (cross-correlation, as everywhere in deep learning) of images ``(N, C, H, W)``.
+
+    The output is ``(N, out_channels, OH, OW)`` with ``OH = (H + padding - dilation * (kernel - 1) - 1) // stride + 1``,
+    where ``padding`` counts both sides, and likewise ``OW``.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: an int or (height, width).
+        stride: an int or (height, width).
+        padding: zeros around the image: an int, (height, width), ((top, bottom), (left, right)), 'valid' (none), or
+            'same': ``dilation * (kernel - 1)`` in all, the smaller half on the low side, which gives
+            ``ceil(size / stride)`` pixels.
+        dilation: steps between the pixels that a kernel meets, an int or (height, width).
+        groups: channels are split into so many groups that do not see each other; ``groups=in_channels`` is depthwise.
+        bias: whether to add one number per output channel.
+
+    Attributes:
+        weight: ``(out_channels, in_channels // groups, kH, kW)``, float32.
+        bias: ``(out_channels,)``, or None.
+
+    Both start uniform within ``1 / sqrt(fan_in)`` of 0, with ``fan_in = in_channels // groups * kH * kW``
+    (``nn.init.fan_in_uniform_`` names the source).
+
+    Raises:
+        ArgumentError: a size below 1, negative padding, an unknown padding word, ``groups`` that does not divide.
+        ArgumentTypeError: something else than ints where ints belong.
+        ShapeError, DTypeError: when called, with an input of the wrong rank, channels, size or dtype.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> conv = nn.Conv2d(3, 16, kernel_size=3, stride=2, padding="same")
+    >>> conv(lucid.zeros(8, 3, 33, 33)).shape
+    (8, 16, 17, 17)
+    """
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, ...],
+        stride: int | tuple[int, ...] = 1,
+        padding: Literal["same", "valid"] | int | tuple[Any, ...] = 0,
+        dilation: int | tuple[int, ...] = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ):
+        super().__init__()
+        op = "Conv2d"
+        self.in_channels = positive(op, "in_channels", in_channels)
+        self.out_channels = positive(op, "out_channels", out_channels)
+        self.kernel_size = F.pair(op, "kernel_size", kernel_size)
+        self.stride = F.pair(op, "stride", stride)
+        self.dilation = F.pair(op, "dilation", dilation)
+        self.groups = positive(op, "groups", groups)
+        for argument in ("in_channels", "out_channels"):
+            channels = getattr(self, argument)
+            if channels % self.groups:
+                message = f"groups={self.groups} must divide {argument}={channels}"
+                fail(ArgumentError(message, op=op))
+        edges = F.paddings(op, padding, self.kernel_size, self.dilation)
+        #: 'same' or 'valid' as given; otherwise (height, width), or ((top, bottom), (left, right)) where they differ.
+        self.padding: Any = padding
+        if not isinstance(padding, str):
+            symmetric = all(low == high for low, high in edges)
+            self.padding = (edges[0][0], edges[1][0]) if symmetric else edges
+        self.weight = Parameter(empty(self.out_channels, self.in_channels // self.groups, *self.kernel_size))
+        self.register_parameter("bias", Parameter(empty(self.out_channels)) if flag(op, "bias", bias) else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the initial weight and bias again."""
+        fan_in, _ = init.calculate_fans(self.weight)
+        init.fan_in_uniform_(self.weight, fan_in)
+        if self.bias is not None:
+            init.fan_in_uniform_(self.bias, fan_in)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+    def extra_repr(self) -> str:
+        parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]
+        if self.padding not in ((0, 0), "valid"):
+            parts.append(f"padding={self.padding!r}")
+        if self.dilation != (1, 1):
+            parts.append(f"dilation={self.dilation}")
+        if self.groups != 1:
+            parts.append(f"groups={self.groups}")
+        if self.bias is None:
+            parts.append("bias=False")
+        return ", ".join(parts)
