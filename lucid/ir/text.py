@@ -333,6 +333,9 @@ class _Parser:
             return Node(op.call(tuple(x.type for x in inputs), attrs), inputs)
         except LucidError as error:
             raise self._error(str(error), token.start) from None
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError):
+            # Attributes of a kind the op was never written for, such as one number where it takes a pair.
+            raise self._error(f"{op.name} cannot take {_attributes(attrs)}", token.start) from None
 
     def type(self) -> TensorType:
         token = self.take("name", "a type such as f32[2,3]")

@@ -151,6 +151,8 @@ BAD: list[tuple[str, str]] = [
     (BODY.format("%0 = reshape(%x) : f32[2,3]"), "line 2, column 8: reshape: missing a required argument: 'shape'"),
     (BODY.format("%0 = neg(%x) {up=1} : f32[2,3]"), "line 2, column 8: neg: got an unexpected keyword argument 'up'"),
     (BODY.format("%0 = reshape(%x) {shape=(4, 2)} : f32[4,2]"), "line 2, column 8: reshape: 6 elements of shape"),
+    (BODY.format("%0 = reshape(%x) {shape=6} : f32[6]"), "line 2, column 8: reshape cannot take shape=6"),
+    (BODY.format("%0 = transpose(%x) {perm=(f32, 0)} : f32[6]"), "transpose cannot take perm=(f32, 0)"),
     (BODY.format("%0 = reshape(%x) {shape=(6,), shape=(6,)} : f32[6]"), "attribute shape is given twice"),
     (BODY.format("%0 = reshape(%x) {shape=(6)} : f32[6]"), "line 2, column 29: expected ',', found ')'"),
     (BODY.format("%0 = reshape(%x) {shape=(1 6)} : f32[6]"), "line 2, column 30: expected ',', found '6'"),
