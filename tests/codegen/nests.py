@@ -44,7 +44,7 @@ from lucid.codegen.target import Target
 from lucid.ir.types import SHORT_NAMES, bool_, float32, float64, int8, int32, int64, is_float, uint32, uint64
 from lucid.runtime.jit import CompiledModule, compile_module
 
-SIZE = 96
+SIZE = 40
 DTYPES = (float32, float64, int8, int32, int64, uint32, uint64, bool_)
 _UNARY = {"f": ("neg", "abs", "sign", "floor", "ceil", "round", "sqrt"), "i": ("neg", "abs", "sign", "not"),
           "u": ("neg", "sign", "not"), "b": ("not",)}  # fmt: skip
@@ -91,6 +91,10 @@ def same(a: np.ndarray, b: np.ndarray) -> bool:
     return a.tobytes() == b.tobytes()
 
 
+def parts(value: Value) -> list[Value]:
+    return [value, *(p for child in value.children() for p in parts(child))]
+
+
 @dataclass
 class _Nest:
     """Draws the parts of a kernel; everything it makes is valid by construction."""
@@ -103,6 +107,7 @@ class _Nest:
     scope: list[Var] = field(default_factory=list)
     registers: list[Var] = field(default_factory=list)
     ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
+    made: list[tuple[Value, set[str]]] = field(default_factory=list)  # with the names they use
 
     def choose(self, options):
         return self.draw(st.sampled_from(list(options)))
@@ -137,6 +142,15 @@ class _Nest:
         return Lit(value, t)
 
     def value(self, t: VType, depth: int = 3) -> Value:
+        names = {v.name for v in self.scope}
+        again = [v for v, used in self.made if v.type == t and used <= names]
+        if again and self.choose((True, False)):  # equal values in several places are where sharing can go wrong
+            return self.choose(again)
+        value = self.new_value(t, depth)
+        self.made.append((value, {v.name for v in parts(value) if isinstance(v, Var)}))
+        return value
+
+    def new_value(self, t: VType, depth: int) -> Value:
         if depth == 0:
             return self.leaf(t)
         kind = t.dtype.kind
@@ -210,11 +224,7 @@ class _Nest:
                 self.scope.append(var)
                 return Let(var, value)
             case "reg":
-                var = self.fresh("r", self.vtype())
-                value = self.value(var.type, 1)
-                self.scope.append(var)
-                self.registers.append(var)
-                return Reg(var, value)
+                return self.register(self.vtype())
             case "set":
                 var = self.choose(self.registers)
                 return Set(var, self.value(var.type))
@@ -229,6 +239,12 @@ class _Nest:
         buffer = self.choose(self.outputs)
         lanes = self.choose((1, self.lanes))
         return Write(buffer, self.offset(lanes), self.value(VType(buffer.dtype, lanes)), self.maybe_mask(lanes))
+
+    def register(self, t: VType) -> Reg:
+        var, value = self.fresh("r", t), self.value(t, 1)
+        self.scope.append(var)
+        self.registers.append(var)
+        return Reg(var, value)
 
     def loop(self, depth: int) -> For:
         var, step, turns, first = self.fresh("i", INDEX), self.choose((1, 1, 2, 3)), self.small(0, 3), self.small(-2, 2)
@@ -257,4 +273,11 @@ def kernels(draw: st.DrawFn, max_depth: int = 3) -> Kernel:
     dtypes = draw(st.lists(st.sampled_from(DTYPES), min_size=1, max_size=3))
     outputs = [Buffer(f"y{k}_{SHORT_NAMES[d]}", d, SIZE, "inout") for k, d in enumerate(dtypes)]
     nest = _Nest(draw, draw(st.sampled_from((2, 4, 8, 16))), inputs, outputs)
-    return Kernel("random", (*inputs, *outputs), nest.block(max_depth))
+    body: list[Stmt] = [nest.register(VType(outputs[0].dtype, lanes)) for lanes in (1, nest.lanes)]
+    body += [nest.statement(max_depth) for _ in range(nest.small(1, 4))]
+    for var in (*nest.registers[:2], *nest.scope[-2:]):  # show what was computed
+        buffer = nest.choose(outputs)
+        value: Value = Bin(nest.choose(_BINARY[var.type.dtype.kind]), var, var)
+        value = value if var.type.dtype == buffer.dtype else Convert(value, buffer.dtype)
+        body.append(Write(buffer, nest.offset(var.type.lanes), value))
+    return Kernel("random", (*inputs, *outputs), tuple(body))

@@ -230,6 +230,23 @@ def test_only_registers_that_a_loop_sets_get_a_phi() -> None:
     assert sorted(re.findall(r"%(\w+)\.\d+ = phi", text)) == ["a", "i"]
 
 
+def test_what_a_loop_computed_is_a_constant_of_the_next() -> None:
+    source = """kernel f(x: f32[8] in, y: f32[10] out) {
+      reg a = 0.0:f32
+      for i in 0..8 { a = a + x[i] }
+      for j in 0..8 { y[j] = a * a }
+      for k in 0..8 step 2 { for l in 0..2 { a = a - x[k + l] } }
+      y[8] = a + 1.0:f32
+      if a < 1.0:f32 { a = 7.0:f32 }
+      y[9] = a * a
+    }"""
+    (second,) = [lines for lines in blocks_of(llvm_of(source)).values() if lines[0].startswith("%j.")]
+    assert not any("fmul" in line for line in second)
+    x, y = np.arange(8, dtype=np.float32), np.zeros(10, np.float32)
+    run_compiled(compile_kernel(parse_kernel(source), Target.host()), [x, y])
+    assert y.tolist() == [784] * 8 + [1, 49]
+
+
 def test_a_register_set_under_a_condition() -> None:
     kernel = parse_kernel("""kernel f(x: f32[8] in, y: f32[2] out) {
       reg best = x[0]  reg at = 0

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from lucid.codegen import arithmetic
 from lucid.codegen.emit import emit_kernel
 from lucid.codegen.loops import (
     INDEX,
@@ -121,10 +122,17 @@ def test_a_literal_on_the_right_takes_the_short_way(op: str, dtype: DType) -> No
 def test_a_literal_side_of_max_and_min(op: str, literal: float) -> None:
     x = np.resize(values(float32), 32)
     wanted = NUMPY_BINARY[op](x, np.float32(literal))
-    for make in (lambda a: Bin(op, a, Lit(literal, a.type)), lambda a: Bin(op, Lit(literal, a.type), a)):
+    ours = arithmetic.binary(op, VType(float32, 2))
+    y = np.full_like(x, literal)
+    cases = [
+        (lambda a: Bin(op, a, Lit(literal, a.type)), ours(x, y)),
+        (lambda a: Bin(op, Lit(literal, a.type), a), ours(y, x)),
+    ]
+    for make, exact in cases:
         for lanes in (1, 16):
             got = evaluate(make, float32, x, level=LEVELS[-1], lanes=lanes)
-            assert_same(got, wanted, x, x, zeros=False)
+            assert_same(got, wanted, x, y, zeros=False)
+            assert same(got, exact)  # of two zeros, the interpreter's
 
 
 NUMPY_UNARY: dict[str, Callable[..., np.ndarray]] = {

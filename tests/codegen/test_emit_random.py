@@ -16,7 +16,7 @@ from tests.codegen.nests import compile_kernel, kernels, run_compiled, same, sam
 
 LEVELS = [level for level in ("baseline", "avx2", "avx512") if Target.host().supports(Target.of(level))]
 _SETTINGS = settings(
-    max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 
 
