@@ -40,6 +40,7 @@ from lucid.codegen.loops import (
     Var,
     Write,
 )
+from lucid.codegen.text import print_statement
 from lucid.errors import IRError
 from lucid.ir.types import bool_, int64
 
@@ -73,11 +74,8 @@ def interpret(kernel: Kernel, arrays: Mapping[str, Array] | Sequence[Array]) -> 
         with np.errstate(all="ignore"):
             run(*(given[buf.name] for buf in kernel.buffers))
     except OutOfBounds as error:
-        from lucid.codegen.text import print_statement  # for messages only
-
-        stmt = source.statements.get(_line_of(error))
-        text = "unknown statement" if stmt is None else print_statement(stmt)
-        raise IRError(f"{error} in kernel {kernel.name}: {text}") from None
+        statement = print_statement(source.statements[_line_of(error)])
+        raise IRError(f"{error} in kernel {kernel.name}: {statement}") from None
 
 
 def _line_of(error: BaseException) -> int:

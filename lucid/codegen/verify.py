@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from lucid.codegen import arithmetic
 from lucid.codegen.loops import (
@@ -75,7 +75,7 @@ class _Verifier:
         self.forms: dict[str, _Form] = {}
         self.buffers: dict[str, Buffer] = {}
         self.conditional = False  # under an if, or in a loop that may run no turn
-        self.where = ""
+        self.where: str | Stmt = ""
 
     def run(self) -> None:
         for buf in self.kernel.buffers:
@@ -87,7 +87,11 @@ class _Verifier:
 
     def check(self, holds: bool, message: str) -> None:
         if not holds:
-            raise IRError(f"kernel {self.kernel.name}: {message}, at: {self.where}")
+            self.fail(message)
+
+    def fail(self, message: str) -> NoReturn:
+        where = self.where if isinstance(self.where, str) else print_statement(self.where)
+        raise IRError(f"kernel {self.kernel.name}: {message}, at: {where}")
 
     def name(self, name: str) -> None:
         plain = name.isidentifier() and name.isascii() and name not in RESERVED
@@ -107,7 +111,7 @@ class _Verifier:
 
     def block(self, body: Sequence[Stmt]) -> None:
         for stmt in body:
-            self.where = print_statement(stmt)
+            self.where = stmt
             self.statement(stmt)
 
     def statement(self, stmt: Stmt) -> None:
@@ -209,7 +213,8 @@ class _Verifier:
 
     def value(self, root: Value, wanted: VType) -> None:
         """Check a value and all its parts; it must have the type ``wanted``."""
-        self.check(root.type == wanted, f"{print_value(root)} is {root.type}, not {wanted}")
+        if root.type != wanted:
+            self.fail(f"{print_value(root)} is {root.type}, not {wanted}")
         done: set[int] = set()
         stack = [root]
         while stack:
@@ -217,7 +222,7 @@ class _Verifier:
             if id(v) not in done:
                 done.add(id(v))
                 stack.extend(v.children())
-                self.check(v.type.lanes >= 1, f"{print_value(v)} has {v.type.lanes} lanes")
+                self.check(v.type.lanes >= 1, f"a value has {v.type.lanes} lanes")
                 self.one(v)
 
     def one(self, v: Value) -> None:
