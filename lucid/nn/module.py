@@ -259,12 +259,13 @@ class Module:
 
     def _set_buffer(self, name: str, value: Tensor | None) -> None:
         before = self._buffers[name]
-        if mode.trace is not None and value is not None and value._data is None:
+        if mode.trace is not None and value is not None:
             if before is None or before.type is not value.type or value.requires_grad:
-                why = "requires a gradient" if value.requires_grad else f"is not a {before and before.type}, as before"
+                was = "was None before" if before is None else f"is {value.type} instead of {before.type}"
                 fail(
                     TraceError(
-                        f"buffer {name!r} of {type(self).__name__} is given a value that {why}",
+                        f"buffer {name!r} of {type(self).__name__} is given a value that "
+                        f"{'requires a gradient' if value.requires_grad else was}",
                         op="compile",
                         hint="in a compiled function a buffer keeps its shape and dtype, and takes detached values",
                     )
@@ -341,7 +342,7 @@ class Module:
     def _named(self, home: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
         for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
-            for name, tensor in module.__dict__[home].items():
+            for name, tensor in getattr(module, home).items():
                 if tensor is not None and id(tensor) not in seen:
                     seen.add(id(tensor))
                     yield _join(path, name), tensor
@@ -444,6 +445,12 @@ class Module:
         """Call ``hook(module, args, output)`` after ``forward``; what it returns, if anything, replaces the output."""
         return _register(self._forward_hooks, hook)
 
+    def __lucid_compile__(self) -> Module:
+        """What ``lucid.compile(module)`` gives."""
+        from lucid.nn.compiled import CompiledModule  # a subclass of this class
+
+        return CompiledModule(self)
+
     # --- printing ---
     def extra_repr(self) -> str:
         """What to print between the brackets of this module's own line."""
@@ -463,8 +470,10 @@ class Module:
 
 def clear_grad(tensor: Tensor, set_to_none: bool) -> None:
     """Forget a gradient, or set it to zeros if there is one."""
-    if tensor.grad is not None:
-        tensor.grad = None if set_to_none else zeros_like(tensor)
+    if set_to_none:
+        tensor.grad = None  # without looking, so that a compiled step does not depend on what was there
+    elif tensor.grad is not None:
+        tensor.grad = zeros_like(tensor)
 
 
 def _register(hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any]) -> HookHandle:

@@ -1,0 +1,82 @@
+"""PyTorch as a second opinion: twenty steps of every optimizer, with all its options, end in the same place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lucid
+from lucid import nn, optim
+
+torch = pytest.importorskip("torch")
+
+CASES: list[tuple[str, dict[str, Any]]] = [
+    ("SGD", {}),
+    ("SGD", {"weight_decay": 0.1, "maximize": True}),
+    ("SGD", {"momentum": 0.9}),
+    ("SGD", {"momentum": 0.9, "dampening": 0.3, "weight_decay": 0.05}),
+    ("SGD", {"momentum": 0.8, "nesterov": True, "weight_decay": 0.05}),
+    ("Adam", {}),
+    ("Adam", {"betas": (0.5, 0.7), "eps": 1e-3, "weight_decay": 0.1}),
+    ("Adam", {"amsgrad": True, "maximize": True}),
+    ("AdamW", {}),
+    ("AdamW", {"weight_decay": 0.3, "amsgrad": True}),
+    ("AdamW", {"betas": (0.0, 0.9), "weight_decay": 0.0}),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("name", "options"), CASES, ids=str)
+def test_twenty_steps(name: str, options: dict[str, Any], dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    start = [rng.standard_normal(shape).astype(dtype) for shape in ((3, 4), (5,), ())]
+    gradients = [[rng.standard_normal(a.shape).astype(dtype) for a in start] for _ in range(20)]
+    ours = [nn.Parameter(a) for a in start]
+    theirs = [torch.nn.Parameter(torch.tensor(a)) for a in start]
+    optimizer = getattr(optim, name)(ours, lr=0.1, **options)
+    oracle = getattr(torch.optim, name)(theirs, lr=0.1, **options)
+    for t, step in enumerate(gradients):
+        for k, (p, q, g) in enumerate(zip(ours, theirs, step, strict=True)):
+            absent = k == 1 and t % 3 == 0  # a parameter that is not used in every step
+            p.grad = None if absent else lucid.tensor(g)
+            q.grad = None if absent else torch.tensor(g)
+        if t == 10:  # and on with a copy, at another rate
+            ours = [nn.Parameter(p) for p in ours]
+            for p, q in zip(ours, theirs, strict=True):
+                p.grad = None if q.grad is None else lucid.tensor(q.grad.numpy())
+            state = optimizer.state_dict()
+            optimizer = getattr(optim, name)(ours, lr=9.0)
+            optimizer.load_state_dict(state)
+            optimizer.param_groups[0]["lr"] = oracle.param_groups[0]["lr"] = 0.01
+        optimizer.step()
+        oracle.step()
+    for p, q in zip(ours, theirs, strict=True):
+        tolerance = 3e-5 if dtype == "float32" else 1e-12
+        np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=tolerance, atol=tolerance)
+
+
+def test_training_a_net() -> None:
+    """The loss curves of a small net in both frameworks."""
+    lucid.manual_seed(0)
+    ours = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 3))
+    theirs = torch.nn.Sequential(torch.nn.Linear(4, 16), torch.nn.Tanh(), torch.nn.Linear(16, 3))
+    theirs.load_state_dict({k: torch.tensor(v.numpy()) for k, v in ours.state_dict().items()})
+    rng = np.random.default_rng(1)
+    x, y = rng.standard_normal((32, 4)).astype(np.float32), rng.integers(0, 3, 32)
+    optimizer = optim.Adam(ours.parameters(), lr=0.02)
+    oracle = torch.optim.Adam(theirs.parameters(), lr=0.02)
+    losses = []
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(ours(lucid.tensor(x)), lucid.tensor(y))
+        loss.backward()
+        optimizer.step()
+        oracle.zero_grad()
+        expected = torch.nn.functional.cross_entropy(theirs(torch.tensor(x)), torch.tensor(y))
+        expected.backward()
+        oracle.step()
+        losses.append((loss.item(), expected.item()))
+    assert losses[-1][0] < 0.85 * losses[0][0]
+    np.testing.assert_allclose(*np.array(losses).T, rtol=1e-4)
