@@ -24,7 +24,16 @@ from lucid.eager import (
     record_of,
     tensor_of,
 )
-from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, GradientError, IRError, LucidError, ShapeError
+from lucid.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    GradientError,
+    IRError,
+    LucidError,
+    ShapeError,
+    TraceError,
+)
 from lucid.functions.arguments import fail
 from lucid.ir.graph import Array
 from lucid.ir.location import located, resolve
@@ -141,6 +150,14 @@ def _run(
     order, position, structure = linearise([record_of(r) for r in roots])
     if wanted is None:
         targets = [k for k, r in enumerate(order) if r.state == LIVE and r.owner is not None]
+        if mode.trace is not None and any(r.state == LIVE and not r.inputs and r.owner is None for r in order):
+            fail(
+                TraceError(
+                    "this backward goes on into a graph that was recorded outside the compiled function",
+                    op="backward",
+                    hint="pass x.detach(), or return the loss and call backward outside",
+                )
+            )
     else:
         targets = sorted({position[r] for r in map(record_of, wanted) if r in position})
     hooked = tuple([k for k, r in enumerate(order) if r.hooks and not is_boundary(r)])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lucid.eager import Constant, Record, mode
 from lucid.errors import ArgumentError, ArgumentTypeError, TraceError
 from lucid.functions.arguments import fail
-from lucid.ir.graph import OPS, Array, Graph, Node, input_node, topological
+from lucid.ir.graph import OPS, Array, Graph, Node, input_node, input_op, topological
 from lucid.ir.interpreter import evaluate as run
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def graph(*tensors: Tensor, inputs: Mapping[str, Tensor] | None = None) -> Captu
         nodes[record] = input_node(record.call.type, record.where)
         alive = owner is not None and owner._record is record
         arrays.append(owner._data if owner is not None and alive else record.value)
-    input_nodes = [n for n in nodes.values() if not n.inputs and n.call.op is not OPS["constant"]]
+    input_nodes = [n for n in nodes.values() if n.op is input_op]
     outputs = [nodes[t._record] if t._record in nodes else _constant(t._record, t._record) for t in tensors]
     return CapturedGraph(input_nodes, outputs, names, arrays=arrays)
 

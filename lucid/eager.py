@@ -34,6 +34,9 @@ HISTORY_LIMIT = 2048
 class Trace(Protocol):
     """What an active trace does in place of computing."""
 
+    #: Tells this trace from all others; never 0.
+    serial: int
+
     def apply(self, op: Op, tensors: tuple[Any, ...], attrs: dict[str, Any]) -> Tensor: ...
     def assign(self, target: Tensor, value: Tensor) -> None: ...
     def read_grad(self, tensor: Tensor) -> Tensor | None: ...
@@ -91,6 +94,10 @@ class Recorded(Operators):
     #: The value; None while tracing, when there are types but no data.
     _data: Any
     _record: Record
+
+    def _value(self, what: str) -> Array:
+        """The array, or the error that says why ``what`` cannot have it."""
+        raise NotImplementedError  # Tensor defines it
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lucid.eager import Recorded, apply, constant, leaf, located_error, mode
+from lucid.eager import Recorded, apply, constant, leaf, located_error
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, LucidError, ShapeError
 from lucid.ir.graph import OPS, Array, Op
 from lucid.ir.types import SHORT_NAMES, DType, as_dtype, bool_, float32, int64
@@ -32,9 +32,7 @@ def array_of(data: Any, dtype: object = None, op: str = "tensor") -> Array:
     """
     wanted = None if dtype is None else as_dtype(dtype)
     if isinstance(data, Recorded):
-        if mode.trace is not None:
-            mode.trace.refuse_value(data, f"lucid.{op}(...)")
-        data = data._data
+        data = data._value(f"lucid.{op}()")
     given = data if isinstance(data, np.ndarray | np.generic) else _plain(data, op)
     weak = not isinstance(_first_leaf(given), np.ndarray | np.generic)
     try:
@@ -76,9 +74,7 @@ def _plain(data: Any, op: str) -> Any:
     if isinstance(data, list | tuple):
         return [_plain(item, op) for item in data]
     if isinstance(data, Recorded):
-        if mode.trace is not None:
-            mode.trace.refuse_value(data, f"lucid.{op}([...])")
-        return data._data
+        return data._value(f"lucid.{op}()")
     if isinstance(data, bool | int | float | np.ndarray | np.generic):
         return data
     if hasattr(data, "__array__"):

@@ -14,7 +14,7 @@ import numpy as np
 
 from lucid.backward import backward
 from lucid.eager import LIVE, leaf_record, mode, set_result_class, tensor_of
-from lucid.errors import ArgumentTypeError, DTypeError, GradientError, LucidError, ShapeError
+from lucid.errors import ArgumentTypeError, DTypeError, GradientError, LucidError, ShapeError, TraceError
 from lucid.functions.arguments import fail
 from lucid.ir.graph import Array
 from lucid.ir.types import type_of
@@ -52,8 +52,8 @@ class Tensor(Methods):
     _base: Tensor | None = None
     #: True if the memory belongs to the result of an operation.
     _shared: bool = False
-    #: The trace during which this tensor was made from Python data, if any.
-    _born_in: Any = None
+    #: Serial number of the trace during which this tensor was made from Python data; 0 if none.
+    _born_in: int = 0
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: object = None):
         try:
@@ -63,7 +63,7 @@ class Tensor(Methods):
         self._data = array
         self._record = leaf_record(self, type_of(array), False)
         if mode.trace is not None:
-            self._born_in = mode.trace
+            self._born_in = mode.trace.serial
         if requires_grad:
             self.requires_grad_()
 
@@ -183,7 +183,7 @@ class Tensor(Methods):
 
     def detach(self) -> Tensor:
         """A leaf with the same values, sharing memory, through which no gradient flows."""
-        if self._data is None:
+        if mode.trace is not None:
             from lucid import ops
             from lucid.eager import apply
 
@@ -260,11 +260,12 @@ class Tensor(Methods):
     # --- data out ---
     def _value(self, what: str) -> Array:
         """The array, or the trace's refusal to show it."""
-        if mode.trace is not None and self._born_in is not mode.trace:
-            mode.trace.refuse_value(self, what)
+        trace = mode.trace
+        if trace is not None and (self._data is None or self._born_in != trace.serial):
+            trace.refuse_value(self, what)
         if self._data is None:
             fail(
-                GradientError(
+                TraceError(
                     "this tensor was left behind by a compiled function's trace and has no values",
                     op=what,
                     hint="return tensors from a compiled function instead of storing them",

@@ -22,7 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "codegen",
         "runtime",
         "tensor eager promotion printing methods functions grad_modes random capture plan backward",
-        "compiler trace bindings signature compiled_graph",
+        "compiler trace traced_function bindings signature partition compiled_call compiled_graph",
         "nn",
         "optim data io",
     )

@@ -61,7 +61,7 @@ def from_numpy(array: Array) -> Tensor:
 def _new(array: Array, requires_grad: bool) -> Tensor:
     result = leaf(array)
     if mode.trace is not None:
-        result._born_in = mode.trace
+        result._born_in = mode.trace.serial
     return result.requires_grad_() if requires_grad else result
 
 

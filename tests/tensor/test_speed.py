@@ -18,10 +18,10 @@ def microseconds(statement) -> float:
 def test_recording_adds_a_few_microseconds() -> None:
     array = np.ones(4, np.float32)
     a, w = lucid.ones(4), lucid.ones(4, requires_grad=True)
-    numpy = microseconds(lambda: array * array)
-    assert microseconds(lambda: a * a) - numpy < 6
-    assert microseconds(lambda: a * w) - numpy < 6
-    assert microseconds(lambda: a * 0.5) - numpy < 7
+    numpy = microseconds(lambda: array * array)  # about half a microsecond on an idle machine
+    assert microseconds(lambda: a * a) < 14 * numpy
+    assert microseconds(lambda: a * w) < 14 * numpy
+    assert microseconds(lambda: a * 0.5) < 16 * numpy
 
 
 def test_import_loads_nothing_slow() -> None:

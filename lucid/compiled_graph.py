@@ -1,0 +1,157 @@
+"""A graph on its way to machine code: passes, executable, and a text for every stage.
+
+``LUCID_DUMP`` names the stages to write (graph, passes, loops, llvm, asm), ``LUCID_DUMP_DIR`` where to;
+``LUCID_CHECK=1`` compares every run with the interpreter. Knows neither tensors nor signatures.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lucid.errors import ArgumentError, CheckError
+from lucid.ir.graph import Array, Graph, Node
+from lucid.ir.interpreter import evaluate
+from lucid.ir.passes.pipeline import DEFAULT
+
+if TYPE_CHECKING:
+    from lucid.runtime.executable import Executable
+
+STAGES = ("graph", "passes", "loops", "llvm", "asm")
+_SUFFIX = {"graph": "graph.txt", "passes": "passes.txt", "loops": "loops.txt", "llvm": "ll", "asm": "s"}
+#: How far a compiled float may lie from the interpreter's, as a part of the largest value around it.
+_TOLERANCE = {4: 1e-3, 8: 1e-9}
+
+
+class CompiledGraph:
+    """One graph, built when it is first run.
+
+    Args:
+        graph: what to compute.
+        name: what dumps and errors call it, ``"LeNet.0.forward"``.
+        parameters: inputs that change seldom: work that depends on them alone is done again only when they change.
+    """
+
+    def __init__(self, graph: Graph, name: str, parameters: Collection[Node] = ()):
+        self.source = graph
+        self.name = name
+        self.parameters = parameters
+        #: Seconds per part of the work done so far.
+        self.seconds: dict[str, float] = {}
+        self._passes: list[str] = []
+        self._executable: Executable | None = None
+
+    @property
+    def executable(self) -> Executable:
+        """The machine code."""
+        if self._executable is None:
+            from lucid.runtime.executable import build
+
+            optimised = self._run_passes()
+            self._executable = build(optimised, parameters=self.parameters)
+            self.seconds.update(self._executable.seconds)
+            self._dump()
+        return self._executable
+
+    def _run_passes(self) -> Graph:
+        self._passes.clear()
+
+        def observe(name: str, before: Graph, after: Graph, seconds: float) -> None:
+            change = "no change" if before is after or before == after else f"{len(before)} -> {len(after)} nodes"
+            self._passes.append(f"--- {name}: {change}")
+            if change != "no change":
+                self._passes.append(str(after))
+
+        started = perf_counter()
+        optimised = DEFAULT(self.source, observe)
+        self.seconds["passes"] = perf_counter() - started
+        return optimised
+
+    def __call__(self, arrays: Sequence[Array], refresh: bool = True) -> list[Array]:
+        """Run on one array per input; ``refresh=False`` promises that no parameter changed since the last run."""
+        results = self.executable(arrays, refresh=refresh)
+        if os.environ.get("LUCID_CHECK", "0") not in ("", "0"):
+            self._check(arrays, results)
+        return results
+
+    # --- texts ---
+    def text(self, stage: str) -> str:
+        """The graph as traced, the passes and what each changed, the loop nests, the LLVM IR, or the assembly.
+
+        Raises:
+            ArgumentError: no stage has this name.
+        """
+        if stage not in STAGES:
+            raise ArgumentError(f"stage={stage!r} must be one of {', '.join(STAGES)}", op="dump")
+        if stage == "graph":
+            return str(self.source)
+        executable = self.executable
+        return "\n".join(self._passes) if stage == "passes" else executable.text(stage)
+
+    def _dump(self) -> None:
+        wanted = [s.strip() for s in os.environ.get("LUCID_DUMP", "").split(",") if s.strip()]
+        if not wanted:
+            return
+        folder = Path(os.environ.get("LUCID_DUMP_DIR", "lucid_dumps"))
+        folder.mkdir(parents=True, exist_ok=True)
+        for stage in STAGES if wanted == ["all"] else wanted:
+            if stage not in STAGES:
+                raise ArgumentError(f"LUCID_DUMP names {stage!r}, but the stages are {', '.join(STAGES)}", op="compile")
+            (folder / f"{self.name}.{_SUFFIX[stage]}").write_text(self.text(stage) + "\n")
+
+    # --- checking ---
+    def _check(self, arrays: Sequence[Array], results: Sequence[Array]) -> None:
+        """Raise unless the interpreter agrees.
+
+        Raises:
+            CheckError: names the first node whose compiled value differs.
+        """
+        wanted = evaluate(self.source, arrays)
+        for name, ours, theirs in zip(self.source.output_names, results, wanted, strict=True):
+            difference = differs(ours, theirs)
+            if difference is not None:
+                raise CheckError(
+                    f"{self.name}: output {name} differs from the interpreter: {difference}\n{self._first(arrays)}",
+                    op="LUCID_CHECK",
+                    hint="this is a bug of Lucid's code generator; LUCID_DUMP=graph,loops shows what was compiled",
+                )
+
+    def _first(self, arrays: Sequence[Array]) -> str:
+        """The first node, in the order of the graph, that differs when it is compiled as an output of its own."""
+        from lucid.runtime.executable import build
+
+        values: dict[Node, Array] = {}
+        evaluate(self.source, arrays, values.__setitem__)
+        for node in self.source.nodes[len(self.source.inputs) :]:
+            graph = Graph(self.source.inputs, [node], self.source.input_names)
+            (ours,) = build(DEFAULT(graph))(arrays)
+            difference = differs(ours, values[node])
+            if difference is not None:
+                place = f" at {node.location}" if node.location is not None else ""
+                return f"first different node: {node.op.name} {node.type}{place}: {difference}"
+        return "no single node differs when it is compiled up to there: it is the fusion of several that goes wrong"
+
+
+def differs(ours: Array, theirs: Array) -> str | None:
+    """What is different between a compiled array and the interpreter's, beyond rounding; None if nothing is."""
+    if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
+        return f"{ours.dtype.name}{list(ours.shape)} instead of {theirs.dtype.name}{list(theirs.shape)}"
+    if ours.dtype.kind != "f":
+        wrong = ours != theirs
+    else:
+        finite = np.isfinite(theirs)
+        scale = float(np.abs(theirs[finite]).max()) if finite.any() else 0.0
+        with np.errstate(all="ignore"):
+            near = np.abs(ours - theirs) <= _TOLERANCE[ours.dtype.itemsize] * scale + 1e-30
+        same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+        wrong = ~np.where(finite, near, same)
+    if not wrong.any():
+        return None
+    at = tuple(int(k) for k in np.argwhere(wrong)[0])
+    count = int(wrong.sum())
+    return f"{count} of {wrong.size} elements, first at {list(at)}: {ours[at]} instead of {theirs[at]}"

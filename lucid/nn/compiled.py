@@ -1,0 +1,81 @@
+"""``CompiledModule``: a module that runs as machine code, and is otherwise the module it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lucid.compiler import CompiledFunction
+from lucid.nn.module import Module
+
+
+class CompiledModule(Module):
+    """What ``lucid.compile`` makes of a module.
+
+    Parameters, buffers, submodules, modes, attributes and state dict are the module's own, under the same names: it
+    nests, trains with any optimizer, and is saved and loaded like the module. Hooks registered here run outside the
+    machine code; the module's own are part of it.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> model = lucid.compile(nn.Linear(2, 3))
+    >>> list(model.state_dict())
+    ['weight', 'bias']
+    """
+
+    _module: Module
+    _compiled: CompiledFunction
+
+    def __init__(self, module: Module):
+        super().__init__()
+        shared = {home: module.__dict__[home] for home in ("_parameters", "_buffers", "_modules", "_transient")}
+        compiled = CompiledFunction(module, type(module).__name__, parameters_of=module.forward)
+        self.__dict__.update(shared, _module=module, _compiled=compiled)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self._compiled(*args, **kwargs)
+
+    def __lucid_compile__(self) -> CompiledModule:
+        return self
+
+    def explain(self) -> str:
+        """As ``CompiledFunction.explain``."""
+        return self._compiled.explain()
+
+    def dump(self, stage: str, *, version: int = -1, part: str = "forward") -> str:
+        """As ``CompiledFunction.dump``."""
+        return self._compiled.dump(stage, version=version, part=part)
+
+    @property
+    def training(self) -> bool:  # type: ignore[override]  # a plain attribute of other modules
+        """The module's mode."""
+        return self._module.training
+
+    @training.setter
+    def training(self, value: bool) -> None:
+        self._module.training = value
+
+    def apply(self, function: Callable[[Module], object]) -> CompiledModule:
+        """Call ``function`` with every module below and with the module itself."""
+        self._module.apply(function)
+        return self
+
+    def _place(self, path: str, called_as: str) -> None:
+        self.__dict__.update(_path=path, _called_as=called_as)
+        self._module._place(path, "")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_module"], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.__dict__["_module"], name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self.__dict__["_module"], name)
+
+    def __repr__(self) -> str:
+        inner = repr(self._module).replace("\n", "\n  ")
+        return f"{type(self).__name__}(\n  {inner}\n)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._module,)  # machine code is made again
