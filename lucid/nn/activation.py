@@ -23,14 +23,26 @@ class ReLU(Module):
 
 
 class Sigmoid(Module):
-    """``1 / (1 + exp(-x))``, element by element."""
+    """``1 / (1 + exp(-x))``, element by element.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.Sigmoid()(lucid.tensor([0.0, -1e4]))
+    Tensor([0.5, 0.0])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.sigmoid(input)
 
 
 class Tanh(Module):
-    """The hyperbolic tangent, element by element."""
+    """The hyperbolic tangent, element by element.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.Tanh()(lucid.tensor([0.0, -1e4]))
+    Tensor([0.0, -1.0])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.tanh(input)
@@ -66,7 +78,16 @@ class Softmax(_AlongAxis):
 
 
 class LogSoftmax(_AlongAxis):
-    """``log(softmax(x))`` along ``axis``, exact where the softmax underflows."""
+    """``log(softmax(x))`` along ``axis``, exact where the softmax underflows.
+
+    Raises:
+        ArgumentError: no axis; when called, an axis that the input lacks.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.LogSoftmax(axis=0)(lucid.tensor([0.0, 1000.0]))
+    Tensor([-1000.0, 0.0])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.axis)

@@ -84,7 +84,13 @@ class Flatten(Module):
 
 
 class Identity(Module):
-    """Its input. Takes any arguments, so that it can stand in for any layer."""
+    """Its input. Takes any arguments, so that it can stand in for any layer.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.Identity(64)(lucid.ones(1))
+    Tensor([1.0])
+    """
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__()
