@@ -20,8 +20,6 @@ from lucid.codegen.ssa import Builder
 from lucid.errors import CodegenError
 from lucid.ir.types import SHORT_NAMES, DType, Scalar, bool_, float32, is_float
 
-_ELEMENT = {"f": {4: "float", 8: "double"}}
-
 
 @cache
 def element(dtype: DType) -> str:

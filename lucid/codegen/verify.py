@@ -145,6 +145,7 @@ class _Verifier:
         self.value(stmt.value, VType(stmt.buffer.dtype, lanes))
         self.access(stmt.buffer, stmt.mask, lanes)
         self.check(stmt.buffer.role != "in", f"{stmt.buffer.name!r} is an input and must not be written")
+        self.check(isinstance(stmt, Write) or lanes > 1, "a scatter of one lane is a write")
         if isinstance(stmt, Write) and stmt.mask is None:
             self.within(stmt.buffer, stmt.offset, lanes)
 
@@ -239,6 +240,7 @@ class _Verifier:
                 self.within(v.buffer, v.offset, v.type.lanes)
         elif isinstance(v, Gather):
             self.check(v.offsets.type.dtype == int64, f"offsets are {v.offsets.type}, not i64")
+            self.check(v.type.lanes > 1, "a gather of one lane is a read")
             self.access(v.buffer, v.mask, v.type.lanes)
         elif isinstance(v, Un | Bin):
             self.operation(v)
