@@ -9,7 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
-from lucid.codegen.emit import emit_entry, emit_kernel, emit_module
+from lucid.codegen.emit import Call, emit_entry, emit_kernel, emit_module
 from lucid.codegen.loops import INDEX, Buffer, Fma, For, Kernel, Read, Reg, Set, Var, VType, Write, integer
 from lucid.codegen.target import Target
 from lucid.ir.types import float32
@@ -66,7 +66,7 @@ def peak_work(target: Target | None = None) -> tuple[Callable[[], None], float]:
         *(Write(buffer, integer(lanes * (k + 1)), a) for k, a in enumerate(accumulators)),
     )
     text = emit_module(
-        [emit_kernel(Kernel("peak", (buffer,), body), target, symbol="peak"), emit_entry("run", [("peak", [0])])], target
+        [emit_kernel(Kernel("peak", (buffer,), body), target, symbol="peak"), emit_entry("run", [Call("peak", [0])])], target
     )
     module = compile_module(text, target)
     address = module.address("run")

@@ -51,8 +51,20 @@ from lucid.codegen.target import Target
 from lucid.errors import CodegenError
 from lucid.ir.types import bool_, uint8
 
-#: A slot of the address table, or one at a distance in bytes.
+#: A slot of the address table (an array of pointers), or one at a distance in bytes.
 Argument = int | tuple[int, int]
+
+#: Pointers that a shared kernel may take.
+MOST_ARGUMENTS = 64
+
+
+class Call(NamedTuple):
+    """One kernel call of an entry: its arguments, and, if threads share it, its turns and whether it has a rest."""
+
+    symbol: str
+    arguments: Sequence[Argument]
+    turns: int = 0
+    rest: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,21 +85,93 @@ def emit_kernel(kernel: Kernel, target: Target, *, symbol: str, ranged: bool = F
     return _Emitter(kernel, target, ranged).function(symbol)
 
 
-def emit_entry(symbol: str, calls: Iterable[tuple[str, Sequence[Argument]]]) -> Function:
+def emit_entry(symbol: str, calls: Iterable[Call], pool: tuple[int, int] = (0, 0)) -> Function:
     """``void @symbol(ptr %table)``: calls kernels in order, with addresses from the table.
 
-    Each argument is a slot of the table (an array of pointers), or ``(slot, bytes)`` for an address further on.
+    ``pool`` names the slots of the thread pool and of the function that shares a task's turns among its threads.
     """
     b = Builder()
-    for callee, arguments in calls:
-        pointers = []
-        for argument in arguments:
-            slot, distance = argument if isinstance(argument, tuple) else (argument, 0)
-            cell = b.pure(f"getelementptr ptr, ptr %table, i64 {slot}")
-            pointer = b.pure(f"load ptr, ptr {cell}, align 8", cell)
-            pointers.append(b.pure(f"getelementptr i8, ptr {pointer}, i64 {distance}") if distance else pointer)
-        b.effect(f"call void {_global(callee)}({', '.join(f'ptr {p}' for p in pointers)})")
+
+    def at(argument: Argument) -> str:
+        slot, distance = argument if isinstance(argument, tuple) else (argument, 0)
+        cell = b.pure(f"getelementptr ptr, ptr %table, i64 {slot}")
+        pointer = b.pure(f"load ptr, ptr {cell}, align 8", cell)
+        return b.pure(f"getelementptr i8, ptr {pointer}, i64 {distance}") if distance else pointer
+
+    for call in calls:
+        pointers = [at(argument) for argument in call.arguments]
+        passed = ", ".join(f"ptr {p}" for p in pointers)
+        if not call.turns:
+            b.effect(f"call void {_global(call.symbol)}({passed})")
+            continue
+        shared = b.pure(f"alloca [{MOST_ARGUMENTS} x ptr], align 8")
+        for k, pointer in enumerate(pointers):
+            b.effect(f"store ptr {pointer}, ptr {b.pure(f'getelementptr ptr, ptr {shared}, i64 {k}', shared)}, align 8")
+        task = _global(f"{call.symbol}.task")
+        b.effect(f"call void {at(pool[1])}(ptr {at(pool[0])}, ptr {task}, ptr {shared}, i64 {call.turns})")
+        if call.rest:
+            b.effect(f"call void {_global(f'{call.symbol}.rest')}({passed})")
     return Function(symbol, _define(symbol, "ptr noalias readonly %table", b))
+
+
+def emit_parallel(kernel: Kernel, target: Target, *, symbol: str) -> list[Function]:
+    """A kernel whose parallel loop several threads may share.
+
+    ``@symbol.range`` runs some turns of the loop, ``@symbol.rest`` what stands beside it, ``@symbol.task`` the former
+    with its pointers in an array, and ``@symbol`` everything, on one thread.
+    """
+    if len(kernel.buffers) > MOST_ARGUMENTS:
+        raise CodegenError(f"kernel {kernel.name} has more than {MOST_ARGUMENTS} buffers")
+    shared, rest, turns = split_parallel(kernel)
+    functions = [emit_kernel(shared, target, symbol=f"{symbol}.range", ranged=True)]
+    names = [f"%p{k}" for k in range(len(kernel.buffers))]
+    passed = ", ".join(f"ptr {n}" for n in names)
+    whole = [f"  call void {_global(f'{symbol}.range')}({passed}, i64 0, i64 {turns})"]
+    if rest is not None:
+        functions.append(emit_kernel(rest, target, symbol=f"{symbol}.rest"))
+        whole.append(f"  call void {_global(f'{symbol}.rest')}({passed})")
+    loads = []
+    for k, name in enumerate(names):
+        loads.append(f"  %a{k} = getelementptr ptr, ptr %arguments, i64 {k}")
+        loads.append(f"  {name} = load ptr, ptr %a{k}, align 8")
+    loads.append(f"  call void {_global(f'{symbol}.range')}({passed}, i64 %first, i64 %last)")
+    for name, parameters, lines in (
+        (symbol, passed, whole),
+        (f"{symbol}.task", "ptr %arguments, i64 %first, i64 %last", loads),
+    ):
+        body = "\n".join(lines)
+        functions.append(Function(name, f"define void {_global(name)}({parameters}) #0 {{\n{body}\n  ret void\n}}"))
+    return functions
+
+
+def parallel_turns(kernel: Kernel) -> int:
+    """Turns of the loop that threads may share; 0 if there is none."""
+    try:
+        return split_parallel(kernel)[2]
+    except CodegenError:
+        return 0
+
+
+def split_parallel(kernel: Kernel) -> tuple[Kernel, Kernel | None, int]:
+    """The statement that holds the parallel loop, the others, and the loop's turns.
+
+    The loop may stand inside serial loops that hold nothing else: each thread then runs those, and its share inside.
+
+    Raises:
+        CodegenError: there is no such loop, or what stands beside it is not independent of it.
+    """
+    for k, stmt in enumerate(kernel.body):
+        loop: Stmt = stmt
+        while isinstance(loop, For) and loop.kind == "serial" and len(loop.body) == 1:
+            loop = loop.body[0]
+        if isinstance(loop, For) and loop.kind == "parallel" and isinstance(loop.lo, Lit) and isinstance(loop.hi, Lit):
+            others = kernel.body[:k] + kernel.body[k + 1 :]
+            if any(isinstance(s, Let | Reg | Set) for s in others):
+                break
+            turns = len(range(int(loop.lo.value), int(loop.hi.value), loop.step))
+            rest = Kernel(kernel.name, kernel.buffers, others) if others else None
+            return Kernel(kernel.name, kernel.buffers, (stmt,)), rest, turns
+    raise CodegenError(f"kernel {kernel.name} has no parallel loop that stands apart")
 
 
 def emit_module(functions: Sequence[Function], target: Target) -> str:
@@ -155,9 +239,11 @@ class _Emitter:
         self.ranged = self._parallel_loop() if ranged else None
 
     def _parallel_loop(self) -> For:
-        work = [s for s in self.kernel.body if not isinstance(s, Let)]
-        if len(work) == 1 and isinstance(work[0], For) and work[0].kind == "parallel":
-            return work[0]
+        body: list[Stmt] = [s for s in self.kernel.body if not isinstance(s, Let)]
+        while len(body) == 1 and isinstance(body[0], For):
+            if body[0].kind == "parallel":
+                return body[0]
+            body = list(body[0].body)
         raise CodegenError(f"kernel {self.kernel.name} has no single outermost parallel loop to split")
 
     def function(self, symbol: str) -> Function:
@@ -276,10 +362,9 @@ class _Emitter:
         if mask is None:
             self.b.effect(f"store {ll(t)} {value}, ptr {pointer}, align {align}")
             return
-        t, value, mask = self.widen(t, value, mask)
-        flags = ll(VType(bool_, t.lanes))
+        value, mask = self.as_vector(t, value), self.as_vector(VType(bool_, t.lanes), mask)
         kind = f"v{t.lanes}{suffix(VType(t.dtype))}"
-        given = f"{_vector(t)} {value}, ptr {pointer}, i32 {align}, {_flags(flags)} {mask}"
+        given = f"{_vector(t)} {value}, ptr {pointer}, i32 {align}, <{t.lanes} x i1> {mask}"
         self.b.effect(f"call void @llvm.masked.store.{kind}.p0({given})")
 
     def scatter(self, stmt: Scatter) -> None:
@@ -305,15 +390,11 @@ class _Emitter:
     def mask(self, mask: Value | None) -> str | None:
         return None if mask is None else self.value(mask)
 
-    def widen(self, t: VType, value: str, mask: str) -> tuple[VType, str, str]:
-        """A masked scalar access is a masked access of one lane."""
+    def as_vector(self, t: VType, value: str) -> str:
+        """A masked scalar access is a masked access of a vector of one lane."""
         if t.lanes > 1:
-            return t, value, mask
-        one, flag = f"<1 x {element(t.dtype)}>", "<1 x i1>"
-        wide = value
-        if value != "zeroinitializer":
-            wide = self.b.pure(f"insertelement {one} poison, {ll(t)} {value}, i64 0", value)
-        return t, wide, self.b.pure(f"insertelement {flag} poison, i1 {mask}, i64 0", mask)
+            return value
+        return self.b.pure(f"insertelement {_vector(t)} poison, {ll(t)} {value}, i64 0", value)
 
     def pointer(self, buffer: Buffer, at: _Affine, depth: int) -> str:
         """The address of a position, ready in the scope at ``depth``.
@@ -367,10 +448,10 @@ class _Emitter:
         if mask is None:
             text = f"load {ll(t)}, ptr {pointer}, align {align}"
         else:
-            _, rest, mask = self.widen(t, "zeroinitializer", mask)
+            mask = self.as_vector(VType(bool_, t.lanes), mask)
             operands.append(mask)
             kind = f"v{t.lanes}{suffix(VType(t.dtype))}"
-            given = f"ptr {pointer}, i32 {align}, <{t.lanes} x i1> {mask}, {_vector(t)} {rest}"
+            given = f"ptr {pointer}, i32 {align}, <{t.lanes} x i1> {mask}, {_vector(t)} zeroinitializer"
             text = f"call {_vector(t)} @llvm.masked.load.{kind}.p0({given})"
         name = self.b.pure(text, pointer, *operands) if constant else self.b.here(text)
         if mask is not None and t.lanes == 1:
@@ -513,8 +594,5 @@ def _hint(name: str) -> str:
 
 
 def _vector(t: VType) -> str:
+    """LLVM's vector type, also of one lane."""
     return f"<{t.lanes} x {element(t.dtype)}>"
-
-
-def _flags(text: str) -> str:
-    return text if text.startswith("<") else "<1 x i1>"

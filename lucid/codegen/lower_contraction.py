@@ -21,13 +21,13 @@ from lucid.codegen.loops import (
     Lit,
     Read,
     Reg,
+    Sel,
     Set,
     Splat,
     Stmt,
     Value,
     Var,
     VType,
-    Write,
     add,
     integer,
 )
@@ -114,12 +114,11 @@ class _Tiled(Nest):
         #: The vector operand is the same for every position of the tile; the other one for every vector.
         self.rows_shared = not any(coefficient(found.vector.offset, a) for a in self.tile)
         self.scalar = coefficient(found.broadcast.offset, self.vector) == 0
+        self.parallel = self._parallel_axis()
 
     def kernel(self, name: str, note: str) -> Kernel:
         body: list[Stmt] = []
         blocked = [self.axis[a] for a in self.schedule.reduce[: self.schedule.block]]
-        if blocked:
-            self._zero(body)
         frame = Frame({})
         loops: list[tuple[Var, Axis]] = []
         for axis in blocked:
@@ -127,45 +126,49 @@ class _Tiled(Nest):
             loops.append((var, axis))
             frame = frame.inner(axis, var)
         inside: list[Stmt] = []
-        self._outer([self.axis[a] for a in self.schedule.outer], frame, {}, inside, not blocked)
+        self.first_block = [var for var, _ in loops]
+        self._outer([self.axis[a] for a in self.schedule.outer], frame, {}, inside)
         for var, axis in reversed(loops):
             inside = [For(var, integer(0), integer(axis.extent), 1, tuple(inside))]
         body.extend(inside)
         return Kernel(name, self.placed.buffers, tuple(body), note)
 
-    def _zero(self, body: list[Stmt]) -> None:
-        buffer = self.placed.stores[0].buffer
-        lanes = self.schedule.lanes
-        full = buffer.size // lanes * lanes
-        zero = Lit(0.0, VType(buffer.dtype, lanes))
-        if full:
-            var = Var(self.fresh("z"), INDEX)
-            body.append(For(var, integer(0), integer(full), lanes, (Write(buffer, var, zero),)))
-        if full < buffer.size:
-            mask = Bin("lt", Iota(lanes), Lit(buffer.size - full, VType(INDEX.dtype, lanes)))
-            body.append(Write(buffer, integer(full), zero, mask))
+    def _parallel_axis(self) -> Axis | None:
+        """The axis whose turns threads share: before any axis with a remainder, and with the most turns to share out."""
+        best: tuple[int, Axis] | None = None
+        for name in self.schedule.outer:
+            axis = self.axis[name]
+            step = self._step_of(axis)
+            if axis.extent % step:
+                break
+            turns = axis.extent // step
+            # An outer axis is better, if it can be halved.
+            if turns > 1 and (best is None or best[0] % 2) and (best is None or turns > best[0]):
+                best = turns, axis
+        return best[1] if best else None
 
-    def _outer(
-        self, axes: list[Axis], frame: Frame, counts: dict[Axis, int], body: list[Stmt], outermost: bool
-    ) -> None:
+    def _step_of(self, axis: Axis) -> int:
+        """Positions of an output axis that one tile covers."""
+        if axis is self.vector:
+            return self.schedule.vectors * self.schedule.lanes
+        return self.tile.get(axis, 1)
+
+    def _outer(self, axes: list[Axis], frame: Frame, counts: dict[Axis, int], body: list[Stmt]) -> None:
         """Loops over output axes; ``counts`` holds how many positions of a tiled (or vector) axis this tile covers."""
         if not axes:
             self._one_tile(frame, counts, body)
             return
         axis, rest = axes[0], axes[1:]
-        if axis is self.vector:
-            step = self.schedule.vectors * self.schedule.lanes
-        else:
-            step = self.tile.get(axis, 1)
+        step = self._step_of(axis)
         full = axis.extent // step * step
         if full:
             var = Var(self.fresh(axis.name), INDEX)
             inside: list[Stmt] = []
-            self._outer(rest, frame.inner(axis, var), {**counts, axis: step}, inside, False)
-            kind = "parallel" if outermost and full == axis.extent else "serial"
+            self._outer(rest, frame.inner(axis, var), {**counts, axis: step}, inside)
+            kind = "parallel" if axis is self.parallel else "serial"
             body.append(For(var, integer(0), integer(full), step, tuple(inside), kind))  # type: ignore[arg-type]
         if full < axis.extent:
-            self._outer(rest, frame.inner(axis, integer(full)), {**counts, axis: axis.extent - full}, body, False)
+            self._outer(rest, frame.inner(axis, integer(full)), {**counts, axis: axis.extent - full}, body)
 
     def _vectors(self, frame: Frame, count: int) -> list[Frame]:
         """One frame per vector of the tile; the last may be masked."""
@@ -188,8 +191,10 @@ class _Tiled(Nest):
         for row, tile in zip(accumulators, frames, strict=True):
             for acc, at in zip(row, tile, strict=True):
                 start: Value = Lit(0.0, type)
-                if self.schedule.block:
-                    start = Read(store.buffer, self.scalar_offset(store.offset, at, body), type.lanes, at.mask)
+                for var in self.first_block:  # the first block starts from zero, the others go on
+                    so_far = Read(store.buffer, self.scalar_offset(store.offset, at, body), type.lanes, at.mask)
+                    begun = Bin("lt", integer(0), var)
+                    start = Sel(Splat(begun, type.lanes), so_far, start)
                 body.append(Reg(acc, start))
         self._multiply(self.schedule.reduce[self.schedule.block :], frames, accumulators, {}, body)
         for row, tile in zip(accumulators, frames, strict=True):

@@ -29,6 +29,7 @@ from lucid.codegen.strategy import (
     order_ending_in,
     schedule_for,
     wanted,
+    work_of,
 )
 from lucid.codegen.target import Target
 from lucid.errors import ScheduleError
@@ -55,6 +56,8 @@ class Step:
     schedule: Schedule
     kernel: int
     arguments: tuple[Hashable, ...]  # values, in the order of the kernel's buffers
+    #: Rough cost: elements touched, or multiply-adds of vectors.
+    work: int = 0
 
 
 @dataclass
@@ -302,7 +305,7 @@ class _Generator:
             stored = [s.node for s in spec.stores]
             merged = {over.get(x) for x in stored}
             arguments = (*(x for x in spec.sources if x not in stored and x not in merged), *stored)
-            steps.append(Step(spec, schedule, number, arguments))
+            steps.append(Step(spec, schedule, number, arguments, work_of(placed, schedule)))
         return steps, kernels
 
     def _split_prologue(self, steps: list[Step]) -> tuple[list[Step], list[Step]]:

@@ -21,6 +21,9 @@ from lucid.ir.expr import Axis, Expr, Load, Reduce, Select, walk
 from lucid.ir.graph import Node
 from lucid.ir.index import affine
 
+#: Elements touched (or vector multiply-adds) below which threads do not share a kernel: some microseconds of work.
+SMALLEST_SHARED_WORK = 16_000
+
 #: Multiply-adds per step of the innermost loop; more only grows the code.
 LARGEST_STEP = 128
 
@@ -150,6 +153,15 @@ def _lanes(placed: Placed, target: Target) -> int:
             if isinstance(expr, Access):
                 widest = max(widest, expr.dtype.itemsize)
     return max(1, target.vector_bytes // max(widest, 4))
+
+
+def work_of(placed: Placed, schedule: Schedule) -> int:
+    """Rough cost of a kernel: elements it touches, or multiply-adds of whole vectors."""
+    touched = sum(b.size for b in placed.buffers)
+    reduce = contraction_of(placed) if isinstance(schedule, Contraction) else None
+    if reduce is None or not isinstance(schedule, Contraction):
+        return touched
+    return prod(a.extent for a in (*placed.axes, *reduce.axes)) // schedule.lanes
 
 
 def contraction_schedule(placed: Placed, vector: Axis, lanes: int, target: Target) -> Contraction | None:

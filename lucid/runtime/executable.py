@@ -14,15 +14,26 @@ from typing import Any
 
 import numpy as np
 
-from lucid.codegen.emit import Argument, emit_entry, emit_kernel, emit_module
+from lucid.codegen.emit import (
+    Argument,
+    Call,
+    emit_entry,
+    emit_kernel,
+    emit_module,
+    emit_parallel,
+    parallel_turns,
+    split_parallel,
+)
 from lucid.codegen.program import Override, Program, Step, generate
+from lucid.codegen.strategy import SMALLEST_SHARED_WORK
 from lucid.codegen.target import Target
 from lucid.errors import IRError
 from lucid.ir.graph import Array, Graph, Node
 from lucid.runtime.jit import CompiledModule, call, compile_module
+from lucid.runtime.threads import POOL
 
-#: Slots of the address table before the inputs: the arena and the static memory.
-_ARENA, _STATIC, _FIRST = 0, 1, 2
+#: Slots of the address table before the inputs: the arena, the static memory, the thread pool and how to use it.
+_ARENA, _STATIC, _POOL, _PARALLEL, _FIRST = 0, 1, 2, 3, 4
 
 
 def build(
@@ -53,8 +64,20 @@ def build(
     return Executable(program, module, seconds, dict(in_place or {}))
 
 
+def worth_sharing(program: Program, number: int) -> int:
+    """Turns of a kernel's parallel loop, or 0 if it has none or too little work to share."""
+    work = max(s.work for s in (*program.prologue, *program.steps) if s.kernel == number)
+    return parallel_turns(program.kernels[number]) if work >= SMALLEST_SHARED_WORK else 0
+
+
 def _module_text(program: Program, target: Target) -> str:
-    functions = [emit_kernel(k, target, symbol=k.name) for k in program.kernels]
+    shared = [worth_sharing(program, k) for k in range(len(program.kernels))]
+    functions = []
+    for kernel, turns in zip(program.kernels, shared, strict=True):
+        if turns:
+            functions += emit_parallel(kernel, target, symbol=kernel.name)
+        else:
+            functions.append(emit_kernel(kernel, target, symbol=kernel.name))
     count = len(program.graph.inputs)
 
     def slot(value: Hashable) -> Argument:
@@ -65,11 +88,16 @@ def _module_text(program: Program, target: Target) -> str:
             return _FIRST + count + place.at
         return (_ARENA if place.region == "arena" else _STATIC), place.at
 
-    def calls(steps: Sequence[Step]) -> list[tuple[str, list[Argument]]]:
-        return [(program.kernels[s.kernel].name, [slot(v) for v in s.arguments]) for s in steps]
+    def calls(steps: Sequence[Step]) -> list[Call]:
+        result = []
+        for step in steps:
+            kernel, turns = program.kernels[step.kernel], shared[step.kernel]
+            rest = bool(turns) and split_parallel(kernel)[1] is not None
+            result.append(Call(kernel.name, [slot(v) for v in step.arguments], turns, rest))
+        return result
 
-    functions.append(emit_entry("prologue", calls(program.prologue)))
-    functions.append(emit_entry("run", calls(program.steps)))
+    functions.append(emit_entry("prologue", calls(program.prologue), (_POOL, _PARALLEL)))
+    functions.append(emit_entry("run", calls(program.steps), (_POOL, _PARALLEL)))
     return emit_module(functions, target)
 
 
@@ -100,6 +128,7 @@ class Executable:
         self._table = np.zeros(_FIRST + len(self._types) + len(self._outputs), np.uintp)
         self._table[_ARENA] = self._arena.ctypes.data
         self._table[_STATIC] = self._static.ctypes.data
+        self._table[_PARALLEL] = POOL.function()
         self._address = self._table.ctypes.data
         self._last: list[Any] = [None] * len(self._types)
         #: Updates that cannot be written straight over their input are computed here and copied.
@@ -165,10 +194,15 @@ class Executable:
                 result = self._scratch[k] if k in self._scratch else np.empty(type.shape, type.dtype)
                 table[first + k] = result.ctypes.data
                 results.append(result)
-            if self._prologue is not None and (refresh or not self._fresh):
-                call(self._prologue, self._address)
-                self._fresh = True
-            call(self._run, self._address)
+            table[_POOL] = pool = POOL.take()
+            try:
+                if self._prologue is not None and (refresh or not self._fresh):
+                    call(self._prologue, self._address)
+                    self._fresh = True
+                call(self._run, self._address)
+            finally:
+                if pool:
+                    POOL.give()
             for k, i in self.in_place.items():
                 if k not in updated:
                     np.copyto(arrays[i], results[k])

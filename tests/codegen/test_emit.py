@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lucid.codegen.asm import AsmStats, asm_stats, function, inner_loops
-from lucid.codegen.emit import emit_entry, emit_kernel, emit_module
+from lucid.codegen.emit import Call, emit_entry, emit_kernel, emit_module
 from lucid.codegen.interpret import interpret
 from lucid.codegen.loops import (
     INDEX,
@@ -373,7 +373,7 @@ def test_an_entry_calls_kernels_with_addresses_from_a_table() -> None:
     power = parse_kernel("kernel power(x: f32[4] in, y: f32[4] out) { for i in 0..4 { y[i] = pow(x[i], x[i]) } }")
     target = Target.host()
     functions = [emit_kernel(double, target, symbol="double"), emit_kernel(power, target, symbol="conv+power")]
-    calls = [("double", [1, (0, 32)]), ("conv+power", [(0, 32), 2])]
+    calls = [Call("double", [1, (0, 32)]), Call("conv+power", [(0, 32), 2])]
     module = compile_module(emit_module([*functions, emit_entry("run", calls)], target), target)
     arena, x, y = np.zeros(16, np.float32), np.array([0.5, 1, 1.5, 2], np.float32), np.zeros(4, np.float32)
     table = np.array([a.ctypes.data for a in (arena, x, y)], np.uintp)

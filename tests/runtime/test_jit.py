@@ -12,7 +12,7 @@ import weakref
 import numpy as np
 import pytest
 
-from lucid.codegen.emit import emit_entry, emit_kernel, emit_module
+from lucid.codegen.emit import Call, emit_entry, emit_kernel, emit_module
 from lucid.codegen.target import Target, describe
 from lucid.codegen.text import parse_kernel
 from lucid.errors import CodegenError
@@ -23,7 +23,7 @@ def module_text(body: str, target: Target | None = None) -> str:
     """A module whose ``run`` works on two arrays of four floats, ``x`` and ``y``."""
     target = target or Target.host()
     kernel = parse_kernel(f"kernel f(x: f32[4] in, y: f32[4] out) {{ {body} }}")
-    return emit_module([emit_kernel(kernel, target, symbol="f"), emit_entry("run", [("f", [0, 1])])], target)
+    return emit_module([emit_kernel(kernel, target, symbol="f"), emit_entry("run", [Call("f", [0, 1])])], target)
 
 
 def run(module: CompiledModule) -> list[float]:

@@ -1,0 +1,341 @@
+"""The thread pool: workers that wait in machine code of our own, and share the turns of a kernel's parallel loop.
+
+A fork and join costs a fraction of a microsecond, because nobody leaves native code: a worker spins briefly for the
+next task and then sleeps on a futex; the caller publishes a numbered task in pieces, takes pieces like everybody else, and
+waits until all are finished. Each worker is a Python thread inside one foreign call, which holds no
+interpreter lock.
+
+How a task is split never changes a result: every element is computed by one thread, in one order.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import platform
+import sys
+import threading
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+
+from lucid.codegen.target import Target
+from lucid.errors import ArgumentError, ArgumentTypeError
+from lucid.runtime.jit import CompiledModule, compile_module
+
+#: Turns of a waiting loop before a worker sleeps (some tens of microseconds), and before the caller yields its core.
+_SPINS = 4000
+
+#: The words of the pool's memory (64-bit). The ticket holds the task's number in its low half and the next piece to do in
+#: its high half: whoever moves it on by compare-and-swap owns that piece, and nobody can take one of an older task.
+_TICKET, _TASK, _ARGUMENTS, _TURNS, _PIECES, _THREADS, _SLEEPERS, _FINISHED, _WORDS = 0, 8, 9, 10, 11, 12, 16, 24, 32
+
+#: Pieces that a task is cut into for each thread: one whose core is busy elsewhere then leaves its work to the others.
+_PIECES_PER_THREAD = 4
+
+_LINUX_FUTEX = {"x86_64": 202, "aarch64": 98}
+
+
+def _native(target: Target) -> str:
+    """LLVM text of the three functions: share a task, wait for tasks, end the waiting."""
+    machine = platform.machine()
+    futex = _LINUX_FUTEX.get(machine) if sys.platform.startswith("linux") else None
+    pause = {
+        "x86_64": "call void @llvm.x86.sse2.pause()",
+        "aarch64": "call void @llvm.aarch64.hint(i32 1)",
+    }.get(machine, "")
+    if futex is None:
+        wake = ""
+        sleep = "%slept = call i32 @usleep(i32 50)"
+        declare = "declare i32 @usleep(i32)"
+    else:
+        # FUTEX_WAIT and FUTEX_WAKE on private memory, on the low half of the generation.
+        call = f"call i64 (i64, ...) @syscall(i64 {futex}, ptr %pool"
+        wake = f"%woken = {call}, i64 129, i64 2147483647, ptr null, ptr null, i64 0)"
+        sleep = f"%half = trunc i64 %last to i32\n  %slept = {call}, i64 128, i32 %half, ptr null, ptr null, i64 0)"
+        declare = "declare i64 @syscall(i64, ...)"
+    pauses = {
+        "x86_64": "declare void @llvm.x86.sse2.pause()",
+        "aarch64": "declare void @llvm.aarch64.hint(i32)",
+    }.get(machine, "")
+
+    def word(name: str, number: int) -> str:
+        return f"  %{name} = getelementptr i64, ptr %pool, i64 {number}"
+
+    return f"""target triple = "{target.triple}"
+
+define internal void @publish(ptr %pool, ptr %task, ptr %arguments, i64 %turns, i64 %pieces) nounwind {{
+{word("to", _TASK)}
+{word("ao", _ARGUMENTS)}
+{word("no", _TURNS)}
+{word("po", _PIECES)}
+{word("fo", _FINISHED)}
+{word("so", _SLEEPERS)}
+  store ptr %task, ptr %to
+  store ptr %arguments, ptr %ao
+  store i64 %turns, ptr %no
+  store i64 %pieces, ptr %po
+  store atomic i64 0, ptr %fo monotonic, align 8
+  %old = load atomic i64, ptr %pool monotonic, align 8
+  %next = add i64 %old, 1
+  %number = and i64 %next, 4294967295
+  store atomic i64 %number, ptr %pool seq_cst, align 8
+  %sleepers = load atomic i64, ptr %so seq_cst, align 8
+  %asleep = icmp sgt i64 %sleepers, 0
+  br i1 %asleep, label %rouse, label %out
+rouse:
+  {wake}
+  br label %out
+out:
+  ret void
+}}
+
+define internal void @work(ptr %pool, i64 %number, ptr %task, ptr %arguments, i64 %turns, i64 %pieces) nounwind {{
+{word("fo", _FINISHED)}
+  br label %look
+look:
+  %ticket = load atomic i64, ptr %pool acquire, align 8
+  %current = and i64 %ticket, 4294967295
+  %same = icmp eq i64 %current, %number
+  %piece = lshr i64 %ticket, 32
+  %left = icmp ult i64 %piece, %pieces
+  %open = and i1 %same, %left
+  br i1 %open, label %claim, label %out
+claim:
+  %moved = add i64 %ticket, 4294967296
+  %swap = cmpxchg ptr %pool, i64 %ticket, i64 %moved acq_rel acquire
+  %mine = extractvalue {{ i64, i1 }} %swap, 1
+  br i1 %mine, label %do, label %look
+do:
+  %after = add i64 %piece, 1
+  %a = mul i64 %turns, %piece
+  %b = mul i64 %turns, %after
+  %first = udiv i64 %a, %pieces
+  %end = udiv i64 %b, %pieces
+  call void %task(ptr %arguments, i64 %first, i64 %end)
+  %count = atomicrmw add ptr %fo, i64 1 release
+  br label %look
+out:
+  ret void
+}}
+
+define void @parallel(ptr %pool, ptr %task, ptr %arguments, i64 %turns) nounwind {{
+  %alone = icmp eq ptr %pool, null
+  br i1 %alone, label %serial, label %several
+serial:
+  call void %task(ptr %arguments, i64 0, i64 %turns)
+  ret void
+several:
+{word("co", _THREADS)}
+{word("fo", _FINISHED)}
+  %count = load i64, ptr %co
+  %most = mul i64 %count, {_PIECES_PER_THREAD}
+  %few = icmp ult i64 %turns, %most
+  %pieces = select i1 %few, i64 %turns, i64 %most
+  call void @publish(ptr %pool, ptr %task, ptr %arguments, i64 %turns, i64 %pieces)
+  %ticket = load atomic i64, ptr %pool monotonic, align 8
+  %number = and i64 %ticket, 4294967295
+  call void @work(ptr %pool, i64 %number, ptr %task, ptr %arguments, i64 %turns, i64 %pieces)
+  br label %spin
+spin:
+  %n = phi i64 [ 0, %several ], [ %n1, %again ]
+  %done = load atomic i64, ptr %fo acquire, align 8
+  %ready = icmp eq i64 %done, %pieces
+  br i1 %ready, label %out, label %wait
+wait:
+  {pause}
+  %n1 = add i64 %n, 1
+  %long = icmp sgt i64 %n1, {_SPINS}
+  br i1 %long, label %yield, label %again
+yield:
+  %yielded = call i32 @sched_yield()
+  br label %again
+again:
+  br label %spin
+out:
+  ret void
+}}
+
+define void @worker(ptr %pool, i64 %start) nounwind {{
+{word("to", _TASK)}
+{word("ao", _ARGUMENTS)}
+{word("no", _TURNS)}
+{word("po", _PIECES)}
+{word("so", _SLEEPERS)}
+  br label %idle
+idle:
+  %last = phi i64 [ %start, %0 ], [ %number, %share ], [ %last, %rest ]
+  br label %spin
+spin:
+  %n = phi i64 [ 0, %idle ], [ %n1, %wait ]
+  %ticket = load atomic i64, ptr %pool acquire, align 8
+  %number = and i64 %ticket, 4294967295
+  %new = icmp ne i64 %number, %last
+  br i1 %new, label %take, label %wait
+wait:
+  {pause}
+  %n1 = add i64 %n, 1
+  %long = icmp sgt i64 %n1, {_SPINS}
+  br i1 %long, label %rest, label %spin
+rest:
+  %before = atomicrmw add ptr %so, i64 1 seq_cst
+  {sleep}
+  %after = atomicrmw sub ptr %so, i64 1 seq_cst
+  br label %idle
+take:
+  %task = load ptr, ptr %to
+  %stop = icmp eq ptr %task, null
+  br i1 %stop, label %out, label %share
+share:
+  %arguments = load ptr, ptr %ao
+  %turns = load i64, ptr %no
+  %pieces = load i64, ptr %po
+  call void @work(ptr %pool, i64 %number, ptr %task, ptr %arguments, i64 %turns, i64 %pieces)
+  br label %idle
+out:
+  ret void
+}}
+
+define void @stop(ptr %pool) nounwind {{
+  call void @publish(ptr %pool, ptr null, ptr null, i64 0, i64 0)
+  ret void
+}}
+
+declare i32 @sched_yield()
+{declare}
+{pauses}
+"""
+
+
+def available_threads() -> int:
+    """Cores this process may use: its affinity, its cgroup's quota, and ``OMP_NUM_THREADS``, whichever is least."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        if quota != "max":
+            count = min(count, max(1, ceil(int(quota) / int(period))))
+    except (OSError, ValueError):
+        pass  # no cgroup, or one of another kind: no limit known
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return min(count, int(asked)) if asked.isdigit() and int(asked) > 0 else count
+
+
+class ThreadPool:
+    """Workers that share kernels with the thread that calls; started when first needed.
+
+    One call at a time may use them: another thread that runs a compiled graph meanwhile runs it alone.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wanted: int | None = None
+        self._module: CompiledModule | None = None
+        self._workers: list[threading.Thread] = []
+        self._memory = np.zeros(0, np.uint64)
+        self._parallel = 0
+
+    @property
+    def size(self) -> int:
+        """Threads that share a kernel, the caller among them."""
+        if self._wanted is None:
+            self._wanted = available_threads()
+        return self._wanted
+
+    def resize(self, count: int) -> None:
+        with self._lock:
+            self._stop()
+            self._wanted = count
+
+    def function(self) -> int:
+        """Address of ``parallel(pool, task, arguments, turns)``; with no pool it runs the task alone."""
+        if self._module is None:
+            with self._lock:
+                if self._module is None:
+                    target = Target.host()
+                    module = compile_module(_native(target), target)
+                    self._parallel = module.address("parallel")
+                    self._module = module
+        return self._parallel
+
+    def take(self) -> int:
+        """The pool's address, for this caller alone until ``give``; 0 if it has one thread or another caller has it."""
+        if self.size < 2 or not self._lock.acquire(blocking=False):
+            return 0
+        if not self._workers:
+            self._start()
+        return self._memory.ctypes.data
+
+    def give(self) -> None:
+        self._lock.release()
+
+    def _start(self) -> None:
+        assert self._module is not None
+        memory = np.zeros(_WORDS + 8, np.uint64)
+        skip = -memory.ctypes.data % 64 // 8
+        self._memory = memory[skip : skip + _WORDS]
+        self._memory[_THREADS] = self.size
+        address = self._module.address("worker")
+        work = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(address)
+        pool = self._memory.ctypes.data
+        self._workers = [
+            threading.Thread(target=work, args=(pool, 0), name=f"lucid-{k}", daemon=True)
+            for k in range(1, self.size)
+        ]
+        for worker in self._workers:
+            worker.start()
+
+    def _stop(self) -> None:
+        """Send the workers home and wait for them; the caller holds the lock."""
+        if not self._workers:
+            return
+        assert self._module is not None
+        ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._module.address("stop"))(self._memory.ctypes.data)
+        for worker in self._workers:
+            worker.join()
+        self._workers = []
+
+    def close(self) -> None:
+        with self._lock:
+            self._stop()
+
+    def forget(self) -> None:
+        """In a forked child no worker lives on: begin anew when next asked."""
+        self._lock = threading.Lock()
+        self._workers = []
+
+
+POOL = ThreadPool()
+atexit.register(POOL.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=POOL.forget)
+
+
+def get_num_threads() -> int:
+    """Threads that compiled code uses.
+
+    >>> import lucid
+    >>> lucid.get_num_threads() >= 1
+    True
+    """
+    return POOL.size
+
+
+def set_num_threads(count: int) -> None:
+    """Set the number of threads that compiled code uses; results are the same bits for any number.
+
+    Raises:
+        ArgumentTypeError: ``count`` is not an int.
+        ArgumentError: ``count`` is below 1.
+
+    >>> import lucid
+    >>> lucid.set_num_threads(1)
+    >>> lucid.get_num_threads()
+    1
+    """
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise ArgumentTypeError(f"count={count!r} must be an int", op="set_num_threads")
+    if count < 1:
+        raise ArgumentError(f"count={count} must be at least 1", op="set_num_threads")
+    POOL.resize(count)
