@@ -1,6 +1,7 @@
-"""Single convolutions, forward and both gradients: Lucid, PyTorch (NCHW and channels-last), and the FMA peak, in one run.
+"""Single convolutions, forward and both gradients: Lucid, PyTorch (NCHW and channels-last), and the FMA peak, in one
+run.
 
-    python benchmarks/convolutions.py [--threads 1] [--rounds 15]
+python benchmarks/convolutions.py [--threads 1] [--rounds 15]
 
 Lucid's time includes reading NCHW images and writing NCHW results; weights are packed once, as for inference.
 """

@@ -33,7 +33,9 @@ class Timing:
 
 
 def interleaved(contenders: dict[str, Callable[[], object]], rounds: int = 15, at_least: float = 0.02) -> list[Timing]:
-    """Run every contender in turn, ``rounds`` times; a turn repeats a short call until ``at_least`` seconds have gone."""
+    """Run every contender in turn, ``rounds`` times; a turn repeats a short call until ``at_least`` seconds have
+    gone.
+    """
     repeats = {}
     for name, work in contenders.items():
         work()
@@ -51,7 +53,7 @@ def interleaved(contenders: dict[str, Callable[[], object]], rounds: int = 15, a
 
 
 def peak_work(target: Target | None = None) -> tuple[Callable[[], None], float]:
-    """A loop of independent multiply-adds in registers, and its operations: the ceiling, measured like any contender."""
+    """Run every contender in turn, ``rounds`` times; a turn repeats a short call until ``at_least`` seconds are gone."""
     target = target or Target.host()
     lanes, count, turns = target.lanes(float32), 24 if target.vector_registers >= 32 else 12, 20_000
     vector = VType(float32, lanes)
@@ -66,7 +68,8 @@ def peak_work(target: Target | None = None) -> tuple[Callable[[], None], float]:
         *(Write(buffer, integer(lanes * (k + 1)), a) for k, a in enumerate(accumulators)),
     )
     text = emit_module(
-        [emit_kernel(Kernel("peak", (buffer,), body), target, symbol="peak"), emit_entry("run", [Call("peak", [0])])], target
+        [emit_kernel(Kernel("peak", (buffer,), body), target, symbol="peak"), emit_entry("run", [Call("peak", [0])])],
+        target,
     )
     module = compile_module(text, target)
     address = module.address("run")
@@ -75,7 +78,7 @@ def peak_work(target: Target | None = None) -> tuple[Callable[[], None], float]:
 
     def work() -> None:
         call(address, table.ctypes.data)
-        assert module.symbols  # the module and the memory live as long as this function
+        assert module.symbols
         assert memory.size
 
     return work, 2.0 * lanes * count * turns

@@ -134,10 +134,12 @@ _LAZY = {
     "compile": ("lucid.compiler", "compile"),
     "compiler": ("lucid.compiler", None),
     "data": ("lucid.data", None),
+    "get_num_threads": ("lucid.runtime.threads", "get_num_threads"),
     "load": ("lucid.io", "load"),
     "nn": ("lucid.nn", None),
     "optim": ("lucid.optim", None),
     "save": ("lucid.io", "save"),
+    "set_num_threads": ("lucid.runtime.threads", "set_num_threads"),
 }
 
 
