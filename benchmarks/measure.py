@@ -53,7 +53,7 @@ def interleaved(contenders: dict[str, Callable[[], object]], rounds: int = 15, a
 
 
 def peak_work(target: Target | None = None) -> tuple[Callable[[], None], float]:
-    """Run every contender in turn, ``rounds`` times; a turn repeats a short call until ``at_least`` seconds are gone."""
+    """A loop of independent multiply-adds in registers, and its operations: the ceiling, measured like the others."""
     target = target or Target.host()
     lanes, count, turns = target.lanes(float32), 24 if target.vector_registers >= 32 else 12, 20_000
     vector = VType(float32, lanes)
