@@ -138,9 +138,10 @@ class ForwardProgram:
         """Records of the differentiable outputs, after the forward has run on ``arrays`` and gave ``results``."""
         where = here()
         depth = max([r.depth for r in inputs], default=0) + 1
-        for given, k in self.cut.reads:
-            if given:
-                inputs[k].value = arrays[k]
+        # A gradient of the kept values is computed from the inputs again, so it may read any of them.
+        read = range(len(inputs)) if self._kept_call is not None else [k for given, k in self.cut.reads if given]
+        for k in read:
+            inputs[k].value = arrays[k]
         kept: dict[int, Record] = {}
         if self._kept_call is not None:
             # Kept values are functions of the inputs, and say so: a second derivative goes through them.

@@ -37,7 +37,10 @@ class CompiledFunction:
     def __init__(self, function: Callable[..., Any], name: str, parameters_of: Callable[..., Any] | None = None):
         self._function = function
         self._name = name
-        self._signature = inspect.signature(function if parameters_of is None else parameters_of)
+        try:
+            self._signature = inspect.signature(function if parameters_of is None else parameters_of)
+        except ValueError:  # some functions written in C
+            fail(ArgumentTypeError(f"{name} does not say which arguments it takes", op="compile"))
         self._surroundings = Surroundings(parameters_of or function)
         self._versions: dict[Any, list[Version]] = {}
         self._all: list[Version] = []
@@ -71,7 +74,7 @@ class CompiledFunction:
             self._all.append(version)
         return version.traced(arguments.tensors)
 
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+    def __get__(self, instance: Any, owner: type | None = None) -> CompiledFunction:
         """As a method: compiled for each instance on its own."""
         if instance is None:
             return self

@@ -15,7 +15,7 @@ from weakref import ref
 
 import numpy as np
 
-from lucid.errors import LucidError
+from lucid.errors import LucidError, TraceError
 from lucid.ir.graph import Array, Call, Node, Op, attrs_key, input_call, input_node, topological
 from lucid.ir.location import Where, here, resolve
 from lucid.ir.operators import Operators
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 #: Whether a gradient flows through a record: never, yes, or not any more because a backward freed its values.
 DEAD, LIVE, FREED = 0, 1, 2
+
+#: The depth of every record that a trace made: outside of the trace its tensor has no value.
+TRACED = 1 << 60
 
 #: A value that needs no gradient remembers at most this many operations of its past, so endless loops hold memory flat.
 HISTORY_LIMIT = 2048
@@ -145,15 +148,18 @@ def apply(op: Op, *tensors: Any, **attrs: Any) -> Tensor:
         call = op._calls.get((types, attrs_key(attrs)) if attrs else types)
         if call is None:
             call = op.call(types, attrs)
+        mask, bit, depth = 0, 1, 0
+        for r in records:
+            if r.state:
+                mask |= bit
+            if r.depth > depth:  # noqa: PLR1730  # max() would cost a call
+                depth = r.depth
+            bit <<= 1
+        if depth >= TRACED:
+            raise left_behind(op.name)
         value = op.evaluate(*[t._data for t in tensors], **attrs)
     except LucidError as error:
         raise located_error(error) from None
-    mask, bit, depth = 0, 1, 0
-    for r in records:
-        if r.state:
-            mask |= bit
-        depth = max(depth, r.depth)
-        bit <<= 1
     # The result is built here rather than by calls: this is the path that every operation pays for.
     result = _new(_result_class)
     result._data = value
@@ -173,6 +179,15 @@ def apply(op: Op, *tensors: Any, **attrs: Any) -> Tensor:
     else:
         result._record = leaf_record(result, call.type, False)
     return result  # type: ignore[no-any-return]  # as above
+
+
+def left_behind(op: str) -> TraceError:
+    """The error for a tensor that outlived the trace that made it."""
+    return TraceError(
+        "this tensor was left behind by the trace of a compiled function, and has no values",
+        op=op,
+        hint="return tensors instead of storing them; keep state in buffers, updated with copy_",
+    )
 
 
 def located_error(error: LucidError) -> LucidError:

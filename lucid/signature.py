@@ -152,8 +152,7 @@ def described(arguments: Arguments, modules: Sequence[Any]) -> dict[str, str]:
 
 def _in_words(key: Any) -> str:
     if key[0] is Slot:
-        _, _, type, live, _ = key
-        return f"{type!r}{' requires grad' if live else ''}"
+        return f"{key[2]!r}{' requires grad' if key[3] else ''}"
     if key[0] in (tuple, list, dict):
         return f"{key[0].__name__} of {key[1]}"
     if key[0] is float:

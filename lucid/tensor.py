@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from lucid.backward import backward
-from lucid.eager import LIVE, leaf_record, mode, set_result_class, tensor_of
-from lucid.errors import ArgumentTypeError, DTypeError, GradientError, LucidError, ShapeError, TraceError
+from lucid.eager import LIVE, leaf_record, left_behind, mode, set_result_class, tensor_of
+from lucid.errors import ArgumentTypeError, DTypeError, GradientError, LucidError, ShapeError
 from lucid.functions.arguments import fail
 from lucid.ir.graph import Array
 from lucid.ir.types import type_of
@@ -264,13 +264,7 @@ class Tensor(Methods):
         if trace is not None and (self._data is None or self._born_in != trace.serial):
             trace.refuse_value(self, what)
         if self._data is None:
-            fail(
-                TraceError(
-                    "this tensor was left behind by a compiled function's trace and has no values",
-                    op=what,
-                    hint="return tensors from a compiled function instead of storing them",
-                )
-            )
+            fail(left_behind(what))
         return self._data  # type: ignore[no-any-return]  # an ndarray, or None while tracing
 
     def numpy(self) -> Array:

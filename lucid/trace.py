@@ -17,7 +17,18 @@ import numpy as np
 
 from lucid import ops
 from lucid.bindings import Argument, Binding, Captured, Gradient, Key, Scalar, State
-from lucid.eager import DEAD, FREED, LIVE, Constant, Record, located_error, mode, saved_values, tensor_of
+from lucid.eager import (
+    DEAD,
+    LIVE,
+    TRACED,
+    Constant,
+    Record,
+    left_behind,
+    located_error,
+    mode,
+    saved_values,
+    tensor_of,
+)
 from lucid.errors import LucidError, TraceError
 from lucid.functions.arguments import fail
 from lucid.ir.graph import Call, Op, input_call
@@ -90,7 +101,7 @@ class FunctionTrace:
 
     # --- inputs ---
     def _record(self, call: Call, inputs: tuple[Record, ...], state: int) -> TracedRecord:
-        record = TracedRecord(call, inputs, here(), state, 0)
+        record = TracedRecord(call, inputs, here(), state, TRACED)
         record.trace = self.serial
         return record
 
@@ -130,14 +141,7 @@ class FunctionTrace:
         if tensor._data is None:
             if isinstance(record, TracedRecord) and record.trace == self.serial:
                 return record
-            fail(
-                TraceError(
-                    "this tensor was left behind by an earlier trace and has no values",
-                    op="compile",
-                    hint="a compiled function must not keep tensors between calls in Python variables or attributes: "
-                    "return them, or register a buffer and update it with copy_",
-                )
-            )
+            fail(left_behind("compile"))
         found = self._current.get(id(tensor))
         if found is not None:
             return found[1]
@@ -275,8 +279,3 @@ class FunctionTrace:
         """Inputs that something depends on; every key counts, because eager would draw it."""
         known = set(reached)
         return [(b, r) for b, r in self.inputs if r in known or isinstance(b, Key)]
-
-
-def is_freed(record: Record) -> bool:
-    """True for a value behind which a backward inside the function has used up the graph."""
-    return record.state == FREED

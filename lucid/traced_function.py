@@ -90,8 +90,9 @@ class TracedFunction:
     def misfit(self, arguments: Sequence[Tensor]) -> str | None:
         """Why this trace cannot serve a call of equal signature: something outside changed. None if it can."""
         moved: list[tuple[State, Any]] = []
-        for binding, type, live in self.captured:
-            tensor: Any = binding.captured
+        for place, type, live in self.captured:
+            binding: Any = place
+            tensor: Any = place.captured
             if isinstance(binding, State):
                 found = binding.found()
                 if found is not tensor:
@@ -106,13 +107,13 @@ class TracedFunction:
                 return f"{binding.name} is {record.call.type!r} instead of {type!r}"
             if (record.state != DEAD) is not live:
                 return f"{binding.name} {'no longer requires' if live else 'now requires'} a gradient"
-        for binding, type in self.guards:
-            grad = binding.tensor(arguments)._grad
+        for guarded, type in self.guards:
+            grad = guarded.tensor(arguments)._grad
             now = None if grad is None else grad.type
             if now is not type:
-                return f"{binding.name}.grad is {now!r} instead of {type!r}"
-        for binding, found in moved:
-            binding.captured = found
+                return f"{guarded.name}.grad is {now!r} instead of {type!r}"
+        for state, found in moved:
+            state.captured = found
         return None
 
     # --- running ---
@@ -269,7 +270,9 @@ def _nodes(order: Sequence[Record], inputs: Sequence[Record], cut: bool) -> dict
     stopped: dict[Record, Node] = {}
     flows = {r for r in inputs if r.state != DEAD}  # a gradient could come this far
     for record in order:
-        if record not in nodes:
+        if record.owner is not None and record.inputs:  # an updated leaf: a new name for its new value
+            nodes[record] = nodes[record.inputs[0]]
+        elif record not in nodes:
             parts = []
             for x in record.inputs:
                 node = nodes[x]

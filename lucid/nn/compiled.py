@@ -24,7 +24,6 @@ class CompiledModule(Module):
     """
 
     _module: Module
-    _compiled: CompiledFunction
 
     def __init__(self, module: Module):
         super().__init__()
@@ -33,21 +32,27 @@ class CompiledModule(Module):
         self.__dict__.update(shared, _module=module, _compiled=compiled)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return self._compiled(*args, **kwargs)
+        return self.compiled(*args, **kwargs)
+
+    @property
+    def compiled(self) -> CompiledFunction:
+        """The machine code, one version per signature."""
+        found: CompiledFunction = self.__dict__["_compiled"]
+        return found
 
     def __lucid_compile__(self) -> CompiledModule:
         return self
 
     def explain(self) -> str:
         """As ``CompiledFunction.explain``."""
-        return self._compiled.explain()
+        return self.compiled.explain()
 
     def dump(self, stage: str, *, version: int = -1, part: str = "forward") -> str:
         """As ``CompiledFunction.dump``."""
-        return self._compiled.dump(stage, version=version, part=part)
+        return self.compiled.dump(stage, version=version, part=part)
 
     @property
-    def training(self) -> bool:  # type: ignore[override]  # a plain attribute of other modules
+    def training(self) -> bool:
         """The module's mode."""
         return self._module.training
 

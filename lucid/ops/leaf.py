@@ -169,6 +169,7 @@ class StopGradient(_Mark):
     """``x``, through which no gradient flows."""
 
     name = "stop_gradient"
+    differentiable = False
 
     def vjp(self, node: Node, g: Node) -> tuple[None]:
         return (None,)

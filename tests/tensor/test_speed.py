@@ -25,7 +25,7 @@ def test_recording_adds_a_few_microseconds() -> None:
 
 
 def test_import_loads_nothing_slow() -> None:
-    slow = ('networkx', 'llvmlite', 'safetensors', 'lucid.codegen')
+    slow = ("networkx", "llvmlite", "safetensors", "lucid.codegen")
     code = f"import sys, lucid; print([m for m in {slow} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
