@@ -52,12 +52,12 @@ class KernelSpec:
 
     @property
     def sources(self) -> list[Node]:
-        """Values read from memory, in the order met."""
+        """Values read from memory, in the order met; one without elements is never read."""
         found: dict[Hashable, None] = {}
         for store in self.stores:
             for load in loads(store.value):
                 found.setdefault(load.source)
-        return [s for s in found if isinstance(s, Node)]
+        return [s for s in found if isinstance(s, Node) and s.type.size]
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -35,8 +36,15 @@ def adopt(ours: nn.Module, theirs: Any) -> None:
 
 
 def agree(ours: nn.Module, theirs: Any, shape: tuple[int, ...], rounds: int = 1) -> None:
-    """Outputs, gradients and buffers agree, for several calls in a row."""
+    """Outputs, gradients and buffers agree, for several calls in a row, eagerly and compiled."""
     adopt(ours, theirs)
+    compiled = lucid.compile(copy.deepcopy(ours))
+    reference = copy.deepcopy(theirs)
+    agree_once(ours, theirs, shape, rounds)
+    agree_once(compiled, reference, shape, rounds)
+
+
+def agree_once(ours: nn.Module, theirs: Any, shape: tuple[int, ...], rounds: int) -> None:
     for seed in range(rounds):
         x, tx = both(shape, seed)
         y, ty = ours(x), theirs(tx)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lucid.autodiff import differentiate
-from lucid.ir.graph import Array, Op, Sample
+from lucid.autodiff import differentiate, gradients
+from lucid.ir.graph import Array, Graph, Node, Op, Sample, input_node
 from lucid.ir.interpreter import evaluate
-from lucid.ir.types import is_float
-from tests.ops.cases import DECLARED, all_samples, graph_of
+from lucid.ir.types import is_float, type_of
+from lucid.ops import constant as literal
+from lucid.runtime.executable import build
+from tests.ops.cases import DECLARED, all_samples, graph_of, samples_of
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -219,21 +221,62 @@ def assert_close(found: Array, expected: Array, what: str) -> None:
         np.testing.assert_array_equal(found, expected, err_msg=what)
 
 
-@pytest.mark.parametrize(("op", "sample"), all_samples(comparable))
-def test_agrees_with_torch(op: Op, sample: Sample) -> None:
-    graph = graph_of(op, sample)
+def torch_answers(op: Op, sample: Sample) -> tuple[list[int], Array | None, list[Array]]:
+    """What PyTorch says of a sample: operands with a gradient, the cotangent used, and [result, *gradients]."""
     tensors = [torch.from_numpy(x.copy()).requires_grad_(is_float(x.dtype)) for x in sample.inputs]
     with torch.enable_grad():
         theirs = COUNTERPART[op.name](*tensors, **sample.attrs)
-    (ours,) = evaluate(graph, sample.inputs)
-    assert_close(ours, theirs.detach().numpy(), "result")
-
+    result = theirs.detach().numpy()
     wrt = [k for k, t in enumerate(tensors) if t.requires_grad]
     if not (wrt and theirs.requires_grad):
-        return
-    g = np.random.default_rng(1).standard_normal(ours.shape).astype(ours.dtype)
-    expected = torch.autograd.grad(theirs, [tensors[k] for k in wrt], torch.from_numpy(g), allow_unused=True)
-    gradients = evaluate(differentiate(graph, [graph.inputs[k] for k in wrt]), [*sample.inputs, g])
-    for k, found, want in zip(wrt, gradients, expected, strict=True):
-        want = np.zeros_like(sample.inputs[k]) if want is None else want.numpy()
-        assert_close(found, want, f"gradient of operand {k}")
+        return [], None, [result]
+    g = np.asarray(np.random.default_rng(1).standard_normal(result.shape)).astype(result.dtype)
+    found = torch.autograd.grad(theirs, [tensors[k] for k in wrt], torch.from_numpy(g), allow_unused=True)
+    zeros = [np.zeros_like(sample.inputs[k]) for k in wrt]
+    return wrt, g, [result, *(z if f is None else f.numpy() for f, z in zip(found, zeros, strict=True))]
+
+
+def check(found: Sequence[Array], expected: Sequence[Array], wrt: Sequence[int]) -> None:
+    names = ["result", *(f"gradient of operand {k}" for k in wrt)]
+    for ours, theirs, name in zip(found, expected, names, strict=True):
+        assert_close(ours, theirs, name)
+
+
+@pytest.mark.parametrize(("op", "sample"), all_samples(comparable))
+def test_agrees_with_torch(op: Op, sample: Sample) -> None:
+    wrt, g, expected = torch_answers(op, sample)
+    graph = graph_of(op, sample)
+    found = evaluate(graph, sample.inputs)
+    if g is not None:
+        found += evaluate(differentiate(graph, [graph.inputs[k] for k in wrt]), [*sample.inputs, g])
+    check(found, expected, wrt)
+
+
+@pytest.mark.parametrize("name", sorted(COUNTERPART))
+def test_compiled_agrees_with_torch(name: str) -> None:
+    """All samples of an op, forward and backward, in one module."""
+    op = DECLARED[name]
+    samples = [s for s in samples_of(op) if comparable(op, s)]
+    answers = [torch_answers(op, s) for s in samples]
+    inputs: list[Node] = []
+    outputs: list[Node] = []
+    arrays: list[Array] = []
+    for sample, (wrt, g, _) in zip(samples, answers, strict=True):
+        graph = graph_of(op, sample)
+        inputs += graph.inputs
+        arrays += sample.inputs
+        outputs += graph.outputs
+        if g is not None:
+            seed = input_node(type_of(g))
+            inputs.append(seed)
+            arrays.append(g)
+            chosen = [graph.inputs[k] for k in wrt]
+            found = gradients(graph.outputs, chosen, [seed])
+            outputs += [zeros_like(x) if n is None else n for n, x in zip(found, chosen, strict=True)]
+    results = iter(build(Graph(inputs, outputs))(arrays))
+    for wrt, _, expected in answers:
+        check([next(results) for _ in expected], expected, wrt)
+
+
+def zeros_like(x: Node) -> Node:
+    return literal(value=0.0, shape=x.shape, dtype=x.dtype)

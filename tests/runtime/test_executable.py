@@ -73,6 +73,16 @@ def test_elements_may_be_absent() -> None:
     np.testing.assert_array_equal(results[1], np.zeros(4, np.float32))
 
 
+def test_a_sum_over_values_that_do_not_exist() -> None:
+    """The summed value is computed by no kernel, yet something reads it."""
+    x, y = value(0, 4), value(4)
+    shared = ops.exp(x) * y
+    total = ops.sum(shared, axes=(0,), keepdims=False) + y
+    got, empty = build(Graph([x, y], [total, shared]))([np.zeros((0, 4), np.float32), np.ones(4, np.float32)])
+    np.testing.assert_array_equal(got, np.ones(4, np.float32))
+    assert empty.shape == (0, 4)
+
+
 def test_an_update_is_written_over_its_input() -> None:
     w, g = value(16, 3), value(16, 3)
     run = build(Graph([w, g], [w - g * 0.5]), in_place={0: 0})
