@@ -9,8 +9,9 @@ from time import perf_counter
 
 import numpy as np
 
-from lucid.codegen.emit import Call, emit_entry, emit_kernel, emit_module
+from lucid.codegen.emit import emit_kernel
 from lucid.codegen.loops import INDEX, Buffer, Fma, For, Kernel, Read, Reg, Set, Var, VType, Write, integer
+from lucid.codegen.module import Call, emit_entry, emit_module
 from lucid.codegen.target import Target
 from lucid.ir.types import float32
 from lucid.runtime.jit import call, compile_module

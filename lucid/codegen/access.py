@@ -87,6 +87,8 @@ def place(spec: KernelSpec, layouts: Mapping[Node, Layout], over: Mapping[Node, 
         if isinstance(expr, Load):
             node = expr.source
             assert isinstance(node, Node)
+            if node.type.size == 0:  # nothing is inside: only padding can be asked for
+                return const(expr.fill or 0, expr.dtype)
             return _access(expr, buffers[node], layouts[node])
         if isinstance(expr, Reduce) and any(a.extent == 0 for a in expr.axes):
             return identity(expr.kind, expr.dtype)
@@ -100,8 +102,6 @@ def place(spec: KernelSpec, layouts: Mapping[Node, Layout], over: Mapping[Node, 
 
 
 def _access(load: Load, buffer: Buffer, layout: Layout) -> Expr:
-    if load.type.size == 0:  # nothing is inside: only padding can be asked for
-        return const(load.fill or 0, load.dtype)
     offset = simplify(layout.offset(load.index))
     if load.fill is None:
         return Access(buffer, offset)

@@ -12,7 +12,7 @@ takes two more ``i64``, the first and the past-the-last turn of its parallel loo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -51,21 +51,6 @@ from lucid.codegen.target import Target
 from lucid.errors import CodegenError
 from lucid.ir.types import bool_, uint8
 
-#: A slot of the address table (an array of pointers), or one at a distance in bytes.
-Argument = int | tuple[int, int]
-
-#: Pointers that a shared kernel may take.
-MOST_ARGUMENTS = 64
-
-
-class Call(NamedTuple):
-    """One kernel call of an entry: its arguments, and, if threads share it, its turns and whether it has a rest."""
-
-    symbol: str
-    arguments: Sequence[Argument]
-    turns: int = 0
-    rest: bool = False
-
 
 @dataclass(frozen=True)
 class Function:
@@ -85,125 +70,12 @@ def emit_kernel(kernel: Kernel, target: Target, *, symbol: str, ranged: bool = F
     return _Emitter(kernel, target, ranged).function(symbol)
 
 
-def emit_entry(symbol: str, calls: Iterable[Call], pool: tuple[int, int] = (0, 0)) -> Function:
-    """``void @symbol(ptr %table)``: calls kernels in order, with addresses from the table.
-
-    ``pool`` names the slots of the thread pool and of the function that shares a task's turns among its threads.
-    """
-    b = Builder()
-
-    def at(argument: Argument) -> str:
-        slot, distance = argument if isinstance(argument, tuple) else (argument, 0)
-        cell = b.pure(f"getelementptr ptr, ptr %table, i64 {slot}")
-        pointer = b.pure(f"load ptr, ptr {cell}, align 8", cell)
-        return b.pure(f"getelementptr i8, ptr {pointer}, i64 {distance}") if distance else pointer
-
-    for call in calls:
-        pointers = [at(argument) for argument in call.arguments]
-        passed = ", ".join(f"ptr {p}" for p in pointers)
-        if not call.turns:
-            b.effect(f"call void {_global(call.symbol)}({passed})")
-            continue
-        shared = b.pure(f"alloca [{MOST_ARGUMENTS} x ptr], align 8")
-        for k, pointer in enumerate(pointers):
-            b.effect(f"store ptr {pointer}, ptr {b.pure(f'getelementptr ptr, ptr {shared}, i64 {k}', shared)}, align 8")
-        task = _global(f"{call.symbol}.task")
-        b.effect(f"call void {at(pool[1])}(ptr {at(pool[0])}, ptr {task}, ptr {shared}, i64 {call.turns})")
-        if call.rest:
-            b.effect(f"call void {_global(f'{call.symbol}.rest')}({passed})")
-    return Function(symbol, _define(symbol, "ptr noalias readonly %table", b))
-
-
-def emit_parallel(kernel: Kernel, target: Target, *, symbol: str) -> list[Function]:
-    """A kernel whose parallel loop several threads may share.
-
-    ``@symbol.range`` runs some turns of the loop, ``@symbol.rest`` what stands beside it, ``@symbol.task`` the former
-    with its pointers in an array, and ``@symbol`` everything, on one thread.
-    """
-    if len(kernel.buffers) > MOST_ARGUMENTS:
-        raise CodegenError(f"kernel {kernel.name} has more than {MOST_ARGUMENTS} buffers")
-    shared, rest, turns = split_parallel(kernel)
-    functions = [emit_kernel(shared, target, symbol=f"{symbol}.range", ranged=True)]
-    names = [f"%p{k}" for k in range(len(kernel.buffers))]
-    passed = ", ".join(f"ptr {n}" for n in names)
-    whole = [f"  call void {_global(f'{symbol}.range')}({passed}, i64 0, i64 {turns})"]
-    if rest is not None:
-        functions.append(emit_kernel(rest, target, symbol=f"{symbol}.rest"))
-        whole.append(f"  call void {_global(f'{symbol}.rest')}({passed})")
-    loads = []
-    for k, name in enumerate(names):
-        loads.append(f"  %a{k} = getelementptr ptr, ptr %arguments, i64 {k}")
-        loads.append(f"  {name} = load ptr, ptr %a{k}, align 8")
-    loads.append(f"  call void {_global(f'{symbol}.range')}({passed}, i64 %first, i64 %last)")
-    for name, parameters, lines in (
-        (symbol, passed, whole),
-        (f"{symbol}.task", "ptr %arguments, i64 %first, i64 %last", loads),
-    ):
-        body = "\n".join(lines)
-        functions.append(Function(name, f"define void {_global(name)}({parameters}) #0 {{\n{body}\n  ret void\n}}"))
-    return functions
-
-
-def parallel_turns(kernel: Kernel) -> int:
-    """Turns of the loop that threads may share; 0 if there is none."""
-    try:
-        return split_parallel(kernel)[2]
-    except CodegenError:
-        return 0
-
-
-def split_parallel(kernel: Kernel) -> tuple[Kernel, Kernel | None, int]:
-    """The statement that holds the parallel loop, the others, and the loop's turns.
-
-    The loop may stand inside serial loops that hold nothing else: each thread then runs those, and its share inside.
-
-    Raises:
-        CodegenError: there is no such loop, or what stands beside it is not independent of it.
-    """
-    for k, stmt in enumerate(kernel.body):
-        loop: Stmt = stmt
-        while isinstance(loop, For) and loop.kind == "serial" and len(loop.body) == 1:
-            loop = loop.body[0]
-        if isinstance(loop, For) and loop.kind == "parallel" and isinstance(loop.lo, Lit) and isinstance(loop.hi, Lit):
-            others = kernel.body[:k] + kernel.body[k + 1 :]
-            if any(isinstance(s, Let | Reg | Set) for s in others):
-                break
-            turns = len(range(int(loop.lo.value), int(loop.hi.value), loop.step))
-            rest = Kernel(kernel.name, kernel.buffers, others) if others else None
-            return Kernel(kernel.name, kernel.buffers, (stmt,)), rest, turns
-    raise CodegenError(f"kernel {kernel.name} has no parallel loop that stands apart")
-
-
-def emit_module(functions: Sequence[Function], target: Target) -> str:
-    """One LLVM module that holds all the functions, ready to be compiled for ``target``."""
-    symbols = [f.symbol for f in functions]
-    if len(set(symbols)) != len(symbols):
-        raise CodegenError("two functions of one module have the same symbol")
-    declarations = sorted(set[str]().union(*(f.declarations for f in functions)))
-    bits = target.vector_bytes * 8
-    attributes = {
-        "target-cpu": target.cpu,
-        "target-features": target.feature_string,
-        "prefer-vector-width": str(bits),
-        "min-legal-vector-width": str(bits),
-        "no-trapping-math": "true",
-    }
-    quoted = " ".join(f'"{name}"="{value}"' for name, value in attributes.items() if value)
-    tail = [
-        f"attributes #0 = {{ nounwind {quoted} }}",
-        "!0 = distinct !{!0, !1}",
-        '!1 = !{!"llvm.loop.unroll.disable"}',
-    ]
-    head = f'target triple = "{target.triple}"'
-    return "\n\n".join([head, *(f.text for f in functions), *declarations, "\n".join(tail)]) + "\n"
-
-
-def _define(symbol: str, parameters: str, b: Builder) -> str:
+def define(symbol: str, parameters: str, b: Builder) -> str:
     body = "\n".join(b.scopes[0].lines)
-    return f"define void {_global(symbol)}({parameters}) #0 {{\nentry:\n{body}\n  ret void\n}}"
+    return f"define void {global_name(symbol)}({parameters}) #0 {{\nentry:\n{body}\n  ret void\n}}"
 
 
-def _global(symbol: str) -> str:
+def global_name(symbol: str) -> str:
     return f"@{symbol}" if re.fullmatch(r"[A-Za-z_.][\w.]*", symbol) else f'@"{symbol}"'
 
 
@@ -255,7 +127,7 @@ class _Emitter:
         ]
         if self.ranged is not None:
             parameters += ["i64 %range.first", "i64 %range.last"]
-        text = _define(symbol, ", ".join(parameters), self.b)
+        text = define(symbol, ", ".join(parameters), self.b)
         return Function(symbol, text, frozenset(self.b.declarations))
 
     # --- statements ---------------------------------------------------------------------------------------------------

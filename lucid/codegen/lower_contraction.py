@@ -14,7 +14,6 @@ from lucid.codegen.access import Access, Placed, coefficient
 from lucid.codegen.loops import (
     INDEX,
     Bin,
-    Fma,
     For,
     Iota,
     Kernel,
@@ -76,18 +75,18 @@ def operands(reduce: Reduce, vector: Axis) -> ProductOfTwo | None:
     return None
 
 
-def lower_contraction(placed: Placed, name: str, schedule: Contraction, note: str = "") -> Kernel:
-    """The tiled nest.
+def lower_contraction(placed: Placed, name: str, schedule: Contraction, *, fma: bool = True, note: str = "") -> Kernel:
+    """The tiled nest, of fused multiply-adds if ``fma``.
 
     Raises:
         ScheduleError: the schedule names an axis the kernel does not have, or vectorises one that is not contiguous.
     """
-    return _Tiled(placed, schedule).kernel(name, note)
+    return _Tiled(placed, schedule, fma).kernel(name, note)
 
 
 class _Tiled(Nest):
-    def __init__(self, placed: Placed, schedule: Contraction):
-        super().__init__(placed, lanes=schedule.lanes, unroll=1)
+    def __init__(self, placed: Placed, schedule: Contraction, fma: bool):
+        super().__init__(placed, lanes=schedule.lanes, unroll=1, fma=fma)
         self.schedule = schedule
         reduce = contraction_of(placed)
         if reduce is None:
@@ -134,7 +133,7 @@ class _Tiled(Nest):
         return Kernel(name, self.placed.buffers, tuple(body), note)
 
     def _parallel_axis(self) -> Axis | None:
-        """The axis whose turns threads share: before any axis with a remainder, and with the most turns to share out."""
+        """The axis whose turns threads share: none with a remainder before it, and the most turns."""
         best: tuple[int, Axis] | None = None
         for name in self.schedule.outer:
             axis = self.axis[name]
@@ -240,7 +239,7 @@ class _Tiled(Nest):
                 rows = [self._read(vector, f, position, body, scalar=False) for f in tile]
             xs = [self._read(broadcast, f, position, body, self.scalar) for f in (tile[:1] if self.scalar else tile)]
             for k, acc in enumerate(row):
-                body.append(Set(acc, Fma(xs[0 if self.scalar else k], rows[k], acc)))
+                body.append(Set(acc, self.multiply_add(xs[0 if self.scalar else k], rows[k], acc)))
 
     def _read(self, access: Access, frame: Frame, position: dict[Axis, Value], body: list[Stmt], scalar: bool) -> Value:
         here = Frame({**frame.position, **position}, frame.vector, frame.lanes, frame.mask)

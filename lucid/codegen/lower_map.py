@@ -58,15 +58,15 @@ from lucid.ir.index import Affine, affine
 from lucid.ir.types import bool_, int64, is_float
 
 
-def lower_naive(placed: Placed, name: str, note: str = "") -> Kernel:
+def lower_naive(placed: Placed, name: str, *, fma: bool = True, note: str = "") -> Kernel:
     """Scalar loops in the order written."""
-    return Nest(placed, lanes=1, unroll=1).build(name, note)
+    return Nest(placed, lanes=1, unroll=1, fma=fma).build(name, note)
 
 
-def lower_map(placed: Placed, name: str, *, lanes: int, unroll: int, note: str = "") -> Kernel:
-    """Loops in memory order, collapsed where strides allow, vectorised."""
+def lower_map(placed: Placed, name: str, *, lanes: int, unroll: int, fma: bool = True, note: str = "") -> Kernel:
+    """Loops in memory order, collapsed where strides allow, vectorised; sums of products fused if ``fma``."""
     placed = _collapse(_sort_axes(placed))
-    return Nest(placed, lanes=lanes, unroll=unroll).build(name, note)
+    return Nest(placed, lanes=lanes, unroll=unroll, fma=fma).build(name, note)
 
 
 # --- order of the loops -----------------------------------------------------------------------------------------------
@@ -220,8 +220,9 @@ class Frame:
 class Nest:
     """Builds one kernel; the contraction nest extends it with register tiles."""
 
-    def __init__(self, placed: Placed, lanes: int, unroll: int):
+    def __init__(self, placed: Placed, lanes: int, unroll: int, fma: bool):
         self.placed = placed
+        self.fma = fma
         self.lanes = lanes
         self.unroll = unroll
         self.names: dict[str, int] = {}
@@ -445,6 +446,10 @@ class Nest:
             body.append(Let(total, Across(across, accumulators[0])))
         return total
 
+    def multiply_add(self, a: Value, b: Value, c: Value) -> Value:
+        """``a*b + c``; fused only where that is an instruction: without one it is a library call for every lane."""
+        return Fma(a, b, c) if self.fma else Bin("add", c, Bin("mul", a, b))
+
     def _contiguous(self, expr: Reduce, axis: Axis) -> bool:
         """Worth vectorising along ``axis``: some load walks it with stride one and none needs a gather more."""
         if expr.dtype == bool_:
@@ -523,7 +528,7 @@ class Nest:
                 # Lanes past the end read as zero; a product with infinity would still be NaN.
                 zero = Lit(0.0, a.type)
                 a, b = Sel(frame.mask, a, zero), Sel(frame.mask, b, zero)
-            body.append(Set(accumulator, Fma(a, b, accumulator)))
+            body.append(Set(accumulator, self.multiply_add(a, b, accumulator)))
             return
         value = wide(self._value(product, frame, body), lanes)
         if own_mask:

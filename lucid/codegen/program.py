@@ -280,6 +280,7 @@ class _Generator:
         self, specs: list[KernelSpec], updates: dict[int, int], outputs: list[Node]
     ) -> tuple[list[Step], list[Kernel]]:
         over = {outputs[k]: self.graph.inputs[i] for k, i in updates.items()}
+        fma = self.target.has_fma
         kernels: list[Kernel] = []
         shared: dict[tuple[object, ...], int] = {}
         steps: list[Step] = []
@@ -291,11 +292,11 @@ class _Generator:
                 schedule = self.override(spec, schedule)
             note = f"{spec.name}; {schedule}"
             if isinstance(schedule, Contraction):
-                kernel = lower_contraction(placed, "kernel", schedule, note)
+                kernel = lower_contraction(placed, "kernel", schedule, fma=fma, note=note)
             elif isinstance(schedule, MapReduce):
-                kernel = lower_map(placed, "kernel", lanes=schedule.lanes, unroll=schedule.unroll, note=note)
+                kernel = lower_map(placed, "kernel", lanes=schedule.lanes, unroll=schedule.unroll, fma=fma, note=note)
             elif isinstance(schedule, Naive):
-                kernel = lower_naive(placed, "kernel", note)
+                kernel = lower_naive(placed, "kernel", fma=fma, note=note)
             else:
                 raise ScheduleError(f"{schedule!r} is not a schedule")
             key = (kernel.buffers, kernel.body)

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from lucid.codegen.emit import (
+from lucid.codegen.emit import emit_kernel
+from lucid.codegen.module import (
     Argument,
     Call,
     emit_entry,
-    emit_kernel,
     emit_module,
     emit_parallel,
     parallel_turns,

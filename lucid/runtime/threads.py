@@ -1,8 +1,8 @@
 """The thread pool: workers that wait in machine code of our own, and share the turns of a kernel's parallel loop.
 
 A fork and join costs a fraction of a microsecond, because nobody leaves native code: a worker spins briefly for the
-next task and then sleeps on a futex; the caller publishes a numbered task in pieces, takes pieces like everybody else, and
-waits until all are finished. Each worker is a Python thread inside one foreign call, which holds no
+next task and then sleeps on a futex; the caller publishes a numbered task in pieces, takes pieces like everybody
+else, and waits until all are finished. Each worker is a Python thread inside one foreign call, which holds no
 interpreter lock.
 
 How a task is split never changes a result: every element is computed by one thread, in one order.
@@ -28,8 +28,8 @@ from lucid.runtime.jit import CompiledModule, compile_module
 #: Turns of a waiting loop before a worker sleeps (some tens of microseconds), and before the caller yields its core.
 _SPINS = 4000
 
-#: The words of the pool's memory (64-bit). The ticket holds the task's number in its low half and the next piece to do in
-#: its high half: whoever moves it on by compare-and-swap owns that piece, and nobody can take one of an older task.
+#: The words of the pool's memory (64-bit). The ticket holds the task's number in its low half and the next piece to do
+#: in its high half: whoever moves it on by compare-and-swap owns that piece, and nobody can take one of an older task.
 _TICKET, _TASK, _ARGUMENTS, _TURNS, _PIECES, _THREADS, _SLEEPERS, _FINISHED, _WORDS = 0, 8, 9, 10, 11, 12, 16, 24, 32
 
 #: Pieces that a task is cut into for each thread: one whose core is busy elsewhere then leaves its work to the others.
@@ -280,8 +280,7 @@ class ThreadPool:
         work = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(address)
         pool = self._memory.ctypes.data
         self._workers = [
-            threading.Thread(target=work, args=(pool, 0), name=f"lucid-{k}", daemon=True)
-            for k in range(1, self.size)
+            threading.Thread(target=work, args=(pool, 0), name=f"lucid-{k}", daemon=True) for k in range(1, self.size)
         ]
         for worker in self._workers:
             worker.start()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from hypothesis import strategies as st
 
-from lucid.codegen.emit import emit_kernel, emit_module
+from lucid.codegen.emit import emit_kernel
 from lucid.codegen.loops import (
     INDEX,
     Across,
@@ -40,6 +40,7 @@ from lucid.codegen.loops import (
     integer,
     scale,
 )
+from lucid.codegen.module import emit_module
 from lucid.codegen.target import Target
 from lucid.ir.types import SHORT_NAMES, bool_, float32, float64, int8, int32, int64, is_float, uint32, uint64
 from lucid.runtime.jit import CompiledModule, compile_module

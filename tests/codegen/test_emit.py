@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lucid.codegen.asm import AsmStats, asm_stats, function, inner_loops
-from lucid.codegen.emit import Call, emit_entry, emit_kernel, emit_module
+from lucid.codegen.emit import emit_kernel
 from lucid.codegen.interpret import interpret
 from lucid.codegen.loops import (
     INDEX,
@@ -33,6 +33,7 @@ from lucid.codegen.loops import (
     integer,
     scale,
 )
+from lucid.codegen.module import Call, emit_entry, emit_module
 from lucid.codegen.target import Target
 from lucid.codegen.text import parse_kernel
 from lucid.codegen.verify import verify

@@ -1,4 +1,6 @@
-"""Every op's samples through every kind of code: naive nests and scheduled nests in the loop interpreter, and machine code."""
+"""Every op's samples through every kind of code: naive nests and scheduled nests in the loop interpreter, and machine
+code.
+"""
 
 from __future__ import annotations
 

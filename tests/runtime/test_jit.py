@@ -12,7 +12,8 @@ import weakref
 import numpy as np
 import pytest
 
-from lucid.codegen.emit import Call, emit_entry, emit_kernel, emit_module
+from lucid.codegen.emit import emit_kernel
+from lucid.codegen.module import Call, emit_entry, emit_module
 from lucid.codegen.target import Target, describe
 from lucid.codegen.text import parse_kernel
 from lucid.errors import CodegenError

@@ -11,7 +11,7 @@ import pytest
 
 from lucid import ops
 from lucid.autodiff import gradients
-from lucid.codegen.emit import parallel_turns, split_parallel
+from lucid.codegen.module import parallel_turns, split_parallel
 from lucid.codegen.text import parse_kernel
 from lucid.errors import ArgumentError, ArgumentTypeError, CodegenError
 from lucid.ir.graph import Graph, Node, input_node

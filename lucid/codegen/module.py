@@ -1,0 +1,144 @@
+"""A program's LLVM module: kernels side by side, and the entry that calls them with addresses from a table.
+
+A kernel whose loop several threads may share is split here into what they share and what stands beside it. Knows the
+shape of kernels, not their content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from lucid.codegen.emit import Function, define, emit_kernel, global_name
+from lucid.codegen.loops import For, Kernel, Let, Lit, Reg, Set, Stmt
+from lucid.codegen.ssa import Builder
+from lucid.codegen.target import Target
+from lucid.errors import CodegenError
+
+#: A slot of the address table (an array of pointers), or one at a distance in bytes.
+Argument = int | tuple[int, int]
+
+#: Pointers that a shared kernel may take.
+MOST_ARGUMENTS = 64
+
+
+class Call(NamedTuple):
+    """One kernel call of an entry: its arguments, and, if threads share it, its turns and whether it has a rest."""
+
+    symbol: str
+    arguments: Sequence[Argument]
+    turns: int = 0
+    rest: bool = False
+
+
+def emit_entry(symbol: str, calls: Iterable[Call], pool: tuple[int, int] = (0, 0)) -> Function:
+    """``void @symbol(ptr %table)``: calls kernels in order, with addresses from the table.
+
+    ``pool`` names the slots of the thread pool and of the function that shares a task's turns among its threads.
+    """
+    b = Builder()
+
+    def at(argument: Argument) -> str:
+        slot, distance = argument if isinstance(argument, tuple) else (argument, 0)
+        cell = b.pure(f"getelementptr ptr, ptr %table, i64 {slot}")
+        pointer = b.pure(f"load ptr, ptr {cell}, align 8", cell)
+        return b.pure(f"getelementptr i8, ptr {pointer}, i64 {distance}") if distance else pointer
+
+    for call in calls:
+        pointers = [at(argument) for argument in call.arguments]
+        passed = ", ".join(f"ptr {p}" for p in pointers)
+        if not call.turns:
+            b.effect(f"call void {global_name(call.symbol)}({passed})")
+            continue
+        shared = b.pure(f"alloca [{MOST_ARGUMENTS} x ptr], align 8")
+        for k, pointer in enumerate(pointers):
+            b.effect(f"store ptr {pointer}, ptr {b.pure(f'getelementptr ptr, ptr {shared}, i64 {k}', shared)}, align 8")
+        task = global_name(f"{call.symbol}.task")
+        b.effect(f"call void {at(pool[1])}(ptr {at(pool[0])}, ptr {task}, ptr {shared}, i64 {call.turns})")
+        if call.rest:
+            b.effect(f"call void {global_name(f'{call.symbol}.rest')}({passed})")
+    return Function(symbol, define(symbol, "ptr noalias readonly %table", b))
+
+
+def emit_parallel(kernel: Kernel, target: Target, *, symbol: str) -> list[Function]:
+    """A kernel whose parallel loop several threads may share.
+
+    ``@symbol.range`` runs some turns of the loop, ``@symbol.rest`` what stands beside it, ``@symbol.task`` the former
+    with its pointers in an array, and ``@symbol`` everything, on one thread.
+    """
+    if len(kernel.buffers) > MOST_ARGUMENTS:
+        raise CodegenError(f"kernel {kernel.name} has more than {MOST_ARGUMENTS} buffers")
+    shared, rest, turns = split_parallel(kernel)
+    functions = [emit_kernel(shared, target, symbol=f"{symbol}.range", ranged=True)]
+    names = [f"%p{k}" for k in range(len(kernel.buffers))]
+    passed = ", ".join(f"ptr {n}" for n in names)
+    whole = [f"  call void {global_name(f'{symbol}.range')}({passed}, i64 0, i64 {turns})"]
+    if rest is not None:
+        functions.append(emit_kernel(rest, target, symbol=f"{symbol}.rest"))
+        whole.append(f"  call void {global_name(f'{symbol}.rest')}({passed})")
+    loads = []
+    for k, name in enumerate(names):
+        loads.append(f"  %a{k} = getelementptr ptr, ptr %arguments, i64 {k}")
+        loads.append(f"  {name} = load ptr, ptr %a{k}, align 8")
+    loads.append(f"  call void {global_name(f'{symbol}.range')}({passed}, i64 %first, i64 %last)")
+    for name, parameters, lines in (
+        (symbol, passed, whole),
+        (f"{symbol}.task", "ptr %arguments, i64 %first, i64 %last", loads),
+    ):
+        body = "\n".join(lines)
+        functions.append(Function(name, f"define void {global_name(name)}({parameters}) #0 {{\n{body}\n  ret void\n}}"))
+    return functions
+
+
+def parallel_turns(kernel: Kernel) -> int:
+    """Turns of the loop that threads may share; 0 if there is none."""
+    try:
+        return split_parallel(kernel)[2]
+    except CodegenError:
+        return 0
+
+
+def split_parallel(kernel: Kernel) -> tuple[Kernel, Kernel | None, int]:
+    """The statement that holds the parallel loop, the others, and the loop's turns.
+
+    The loop may stand inside serial loops that hold nothing else: each thread then runs those, and its share inside.
+
+    Raises:
+        CodegenError: there is no such loop, or what stands beside it is not independent of it.
+    """
+    for k, stmt in enumerate(kernel.body):
+        loop: Stmt = stmt
+        while isinstance(loop, For) and loop.kind == "serial" and len(loop.body) == 1:
+            loop = loop.body[0]
+        if isinstance(loop, For) and loop.kind == "parallel" and isinstance(loop.lo, Lit) and isinstance(loop.hi, Lit):
+            others = kernel.body[:k] + kernel.body[k + 1 :]
+            if any(isinstance(s, Let | Reg | Set) for s in others):
+                break
+            turns = len(range(int(loop.lo.value), int(loop.hi.value), loop.step))
+            rest = Kernel(kernel.name, kernel.buffers, others) if others else None
+            return Kernel(kernel.name, kernel.buffers, (stmt,)), rest, turns
+    raise CodegenError(f"kernel {kernel.name} has no parallel loop that stands apart")
+
+
+def emit_module(functions: Sequence[Function], target: Target) -> str:
+    """One LLVM module that holds all the functions, ready to be compiled for ``target``."""
+    symbols = [f.symbol for f in functions]
+    if len(set(symbols)) != len(symbols):
+        raise CodegenError("two functions of one module have the same symbol")
+    declarations = sorted(set[str]().union(*(f.declarations for f in functions)))
+    bits = target.vector_bytes * 8
+    attributes = {
+        "target-cpu": target.cpu,
+        "target-features": target.feature_string,
+        "prefer-vector-width": str(bits),
+        "min-legal-vector-width": str(bits),
+        "no-trapping-math": "true",
+    }
+    quoted = " ".join(f'"{name}"="{value}"' for name, value in attributes.items() if value)
+    tail = [
+        f"attributes #0 = {{ nounwind {quoted} }}",
+        "!0 = distinct !{!0, !1}",
+        '!1 = !{!"llvm.loop.unroll.disable"}',
+    ]
+    head = f'target triple = "{target.triple}"'
+    return "\n\n".join([head, *(f.text for f in functions), *declarations, "\n".join(tail)]) + "\n"
