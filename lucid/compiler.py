@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 from lucid.bindings import State
 from lucid.compiled_graph import STAGES, CompiledGraph
-from lucid.eager import live_scalar, mode
+from lucid.eager import Recorded, live_scalar, mode
 from lucid.errors import ArgumentError, ArgumentTypeError, TraceError
 from lucid.functions.arguments import fail
-from lucid.signature import PLAIN, Arguments, Surroundings, all_modules, bind, described, module_state, put
+from lucid.signature import PLAIN, Arguments, bind, put
+from lucid.surroundings import ModuleState, Surroundings, described
 from lucid.trace import FunctionTrace
 from lucid.traced_function import TracedFunction, finish
 
@@ -45,6 +46,7 @@ class CompiledFunction:
         self._versions: dict[Any, list[Version]] = {}
         self._all: list[Version] = []
         self._lock = threading.RLock()
+        self._state: ModuleState | None = None
         self.__wrapped__ = function
         self.__name__ = name
         self.__doc__ = function.__doc__
@@ -60,8 +62,8 @@ class CompiledFunction:
             return self._function(*args, **kwargs)
         arguments, tree = bind(self._signature, self._name, args, kwargs)
         roots, values = self._surroundings.look()
-        modules = all_modules([*roots, *arguments.modules])
-        key = (tuple(arguments.leaves), mode.grad, tuple(values), module_state(modules))
+        state = self._state_of([*roots, *arguments.modules])
+        key = (tuple(arguments.leaves), mode.grad, tuple(values), state.key)
         misfits: list[str] = []
         for version in self._versions.get(key, ()):
             misfit = version.traced.misfit(arguments.tensors)
@@ -69,10 +71,16 @@ class CompiledFunction:
                 return version.traced(arguments.tensors)
             misfits.append(misfit)
         with self._lock:
-            version = self._trace(arguments, tree, modules, misfits)
+            version = self._trace(arguments, tree, state.modules, misfits)
             self._versions.setdefault(key, []).append(version)
             self._all.append(version)
         return version.traced(arguments.tensors)
+
+    def _state_of(self, roots: list[Any]) -> ModuleState:
+        state = self._state
+        if state is None or not state.holds_for(roots):
+            state = self._state = ModuleState(roots)
+        return state
 
     def __get__(self, instance: Any, owner: type | None = None) -> CompiledFunction:
         """As a method: compiled for each instance on its own."""
@@ -85,7 +93,12 @@ class CompiledFunction:
     def _trace(self, arguments: Arguments, tree: Any, modules: list[Any], misfits: list[str]) -> Version:
         places: dict[int, State] = {}
         for module in modules:
-            for attribute, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
+            own = [(k, v) for k, v in module.__dict__.items() if isinstance(v, Recorded)]
+            for attribute, tensor in (
+                *module.named_parameters(recurse=False),
+                *module.named_buffers(recurse=False),
+                *own,
+            ):
                 name = tensor.name or attribute
                 places.setdefault(id(tensor), State(name, module, attribute, tensor))
         description = described(arguments, modules)

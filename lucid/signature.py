@@ -1,27 +1,24 @@
-"""What a call of a compiled function looks like: everything that a trace may depend on besides the values of tensors.
+"""The arguments of a call of a compiled function: tensors count by type, everything else by value.
 
-Tensors count by type, other arguments by value, modules by their modes and plain attributes. Two calls with equal
-signatures run the same machine code. Knows nothing of traces.
+Two calls whose arguments have equal keys, in equal surroundings (``lucid.surroundings``), run the same machine code.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lucid.eager import mode
 from lucid.errors import ArgumentTypeError
 from lucid.functions.arguments import fail
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
-#: Attribute values of modules that are part of a signature.
-PLAIN = frozenset((bool, int, float, str, type(None), tuple))
+#: Classes whose values stand for themselves.
+PLAIN = frozenset((bool, int, float, str, type(None)))
 
 
 class Slot(NamedTuple):
@@ -126,31 +123,7 @@ def bind(
     return arguments, (bound.args, bound.kwargs)
 
 
-def module_state(modules: Sequence[Any]) -> tuple[Any, ...]:
-    """Modes and plain attributes of modules, one entry after the other."""
-    state: list[Any] = []
-    for module in modules:
-        state.append(module)
-        for name, value in module.__dict__.items():
-            if value.__class__ in PLAIN:
-                state.append(name)
-                state.append(value if value.__class__ is not float else value.hex())
-    return tuple(state)
-
-
-def described(arguments: Arguments, modules: Sequence[Any]) -> dict[str, str]:
-    """The signature in words, part by part: for ``explain``."""
-    parts = {path: _in_words(key) for path, key in arguments.leaves}
-    parts["gradients"] = "on" if mode.grad else "off"
-    for k, module in enumerate(modules):
-        where = module.__dict__.get("_path") or f"module {k}"
-        for name, value in module.__dict__.items():
-            if value.__class__ in PLAIN and not name.startswith("_"):
-                parts[f"{where}.{name} ({type(module).__name__})"] = repr(value)
-    return parts
-
-
-def _in_words(key: Any) -> str:
+def in_words(key: Any) -> str:
     if key[0] is Slot:
         return f"{key[2]!r}{' requires grad' if key[3] else ''}"
     if key[0] in (tuple, list, dict):
@@ -158,65 +131,3 @@ def _in_words(key: Any) -> str:
     if key[0] is float:
         return repr(float.fromhex(key[1]))
     return repr(key[1]) if key[0] in PLAIN else type(key[1]).__name__
-
-
-def all_modules(roots: Sequence[Any]) -> list[Any]:
-    """The modules below ``roots``, each once."""
-    found: dict[int, Any] = {}
-    for root in roots:
-        for _, module in root.named_modules():
-            found.setdefault(id(module), module)
-    return list(found.values())
-
-
-class Surroundings:
-    """What a function can reach by name: bound to it, in its closure, among its globals and defaults.
-
-    Modules are looked into; plain values (a flag, a factor) are part of the signature. Looked up again at every call.
-    """
-
-    def __init__(self, function: Callable[..., Any]):
-        plain = inspect.unwrap(getattr(function, "__func__", function))
-        code = getattr(plain, "__code__", None)
-        #: What a method is bound to.
-        self._owner = getattr(function, "__self__", None)
-        self._cells: tuple[tuple[str, Any], ...] = ()
-        self._globals: dict[str, Any] = getattr(plain, "__globals__", {})
-        self._names: tuple[str, ...] = ()
-        if code is not None:
-            self._cells = tuple(zip(code.co_freevars, plain.__closure__ or (), strict=True))
-            self._names = tuple(sorted({name for name in _names(code) if name in self._globals}))
-
-    def look(self) -> tuple[list[Any], list[tuple[str, Any]]]:
-        """The modules, each once, and the plain values by name."""
-        modules: list[Any] = []
-        values: list[tuple[str, Any]] = []
-        for name, value in self._items():
-            if value.__class__ in PLAIN:
-                values.append((name, value.hex() if value.__class__ is float else value))
-            elif isinstance(value, type | ModuleType | FunctionType | BuiltinFunctionType):
-                continue
-            elif hasattr(value, "named_modules"):
-                modules.append(value)
-            elif hasattr(value, "__dict__"):  # a trainer that holds a model
-                modules += [v for v in vars(value).values() if hasattr(v, "named_modules") and not isinstance(v, type)]
-        return modules, values
-
-    def _items(self) -> Iterator[tuple[str, Any]]:
-        if self._owner is not None:
-            yield "self", self._owner
-        for name, cell in self._cells:
-            try:
-                yield name, cell.cell_contents
-            except ValueError:  # a variable that is not assigned yet
-                continue
-        for name in self._names:
-            if name in self._globals:
-                yield name, self._globals[name]
-
-
-def _names(code: Any) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if hasattr(constant, "co_names"):
-            yield from _names(constant)

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from lucid import changes
 from lucid.backward import backward
 from lucid.eager import LIVE, leaf_record, left_behind, mode, set_result_class, tensor_of
 from lucid.errors import ArgumentTypeError, DTypeError, GradientError, LucidError, ShapeError
@@ -105,6 +106,7 @@ class Tensor(Methods):
         if mode.trace is not None:
             mode.trace.require_grad(self, bool(requires_grad))
             return self
+        changes.touch()
         self._shared |= self._record.owner is None
         self._renew(bool(requires_grad))
         return self

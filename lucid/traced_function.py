@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lucid import ops
+from lucid import changes, ops
 from lucid.bindings import Argument, Binding, Captured, Gradient, State
 from lucid.compiled_call import ForwardProgram
 from lucid.compiled_graph import CompiledGraph
@@ -64,6 +64,8 @@ class TracedFunction:
         self.captured = list(captured)
         self.guards = list(guards)
         self.calls = 0
+        #: The count of changes at which ``captured`` was found to hold.
+        self._checked = -1
         self._written = {e.binding for e in (*self.updates, *self.gradients)}
         self._live = tuple(live_results)
         self.program: ForwardProgram | None = None
@@ -90,7 +92,8 @@ class TracedFunction:
     def misfit(self, arguments: Sequence[Tensor]) -> str | None:
         """Why this trace cannot serve a call of equal signature: something outside changed. None if it can."""
         moved: list[tuple[State, Any]] = []
-        for place, type, live in self.captured:
+        count = changes.count()
+        for place, type, live in self.captured if count != self._checked else ():
             binding: Any = place
             tensor: Any = place.captured
             if isinstance(binding, State):
@@ -114,6 +117,7 @@ class TracedFunction:
                 return f"{guarded.name}.grad is {now!r} instead of {type!r}"
         for state, found in moved:
             state.captured = found
+        self._checked = count
         return None
 
     # --- running ---

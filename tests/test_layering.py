@@ -21,8 +21,8 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "autodiff",
         "codegen",
         "runtime",
-        "tensor eager promotion printing methods functions grad_modes random capture plan backward",
-        "compiler trace traced_function bindings signature partition compiled_call compiled_graph",
+        "tensor changes eager promotion printing methods functions grad_modes random capture plan backward",
+        "compiler trace traced_function bindings signature surroundings partition compiled_call compiled_graph",
         "nn",
         "optim data io",
     )

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
 
+from lucid.changes import Watched
 from lucid.errors import ArgumentTypeError, MissingAttributeError, MissingForwardError
 from lucid.functions.arguments import fail
 from lucid.functions.creation import zeros_like
@@ -52,7 +53,7 @@ class Module(Registry):
 
     def __init__(self) -> None:
         super().__init__()
-        self.__dict__.update(training=True, _forward_hooks={}, _forward_pre_hooks={})
+        self.__dict__.update(training=True, _forward_hooks=Watched(), _forward_pre_hooks=Watched())
 
     def _not_implemented(self, *args: Any, **kwargs: Any) -> NoReturn:
         fail(MissingForwardError(f"{type(self).__name__} cannot be called: it defines no forward", op="Module"))

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
+from lucid.changes import Watched, touch
 from lucid.eager import located_error, mode
 from lucid.errors import ArgumentError, ArgumentTypeError, LucidError, MissingAttributeError, TraceError
 from lucid.functions.arguments import fail
@@ -32,7 +33,10 @@ class Registry:
     _called_as: str
 
     def __init__(self) -> None:
-        self.__dict__.update(_parameters={}, _buffers={}, _modules={}, _transient=set(), _path="", _called_as="")
+        # Watched, and every assignment counted: compiled functions ask whether anything changed.
+        self.__dict__.update(
+            _parameters=Watched(), _buffers=Watched(), _modules=Watched(), _transient=set(), _path="", _called_as=""
+        )
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
         """Add a parameter; None keeps the name for one that is absent.
@@ -193,6 +197,7 @@ class Registry:
                         )
                     )
             object.__setattr__(self, name, value)
+            touch()
 
     def _set_buffer(self, name: str, value: Tensor | None) -> None:
         before = self._buffers[name]
@@ -222,6 +227,7 @@ class Registry:
         if name not in self.__dict__:
             raise self._unknown(name)
         object.__delattr__(self, name)
+        touch()
 
     def __dir__(self) -> list[str]:
         own = self.__dict__

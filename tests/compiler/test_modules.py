@@ -152,6 +152,69 @@ def test_attributes_of_any_module_are_part_of_the_signature(net: Net, x: lucid.T
     assert (dropping(x) == 0).all()
 
 
+class Holder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.act = lucid.tanh
+        self.weights = [1.0, 2.0]
+        self.table = np.array([1.0, 2.0], np.float32)
+        self.mask = lucid.ones(2)
+        self.inner = nn.Identity()
+
+    def forward(self, x: lucid.Tensor) -> lucid.Tensor:
+        return self.inner(self.act(x) * self.weights[0]) * lucid.tensor(self.table) * self.mask
+
+
+def test_attributes_of_every_kind() -> None:
+    module = Holder()
+    compiled = lucid.compile(module)
+    x = randn(3, 2)
+    same(compiled(x), module(x))
+    module.act = lucid.exp
+    same(compiled(x), module(x))
+    module.weights[0] = 5.0
+    same(compiled(x), module(x))
+    module.table[0] = 7.0
+    same(compiled(x), module(x))
+    module.mask = lucid.zeros(2)
+    same(compiled(x), module(x))
+    module.mask.copy_([1.0, 3.0])
+    same(compiled(x), module(x))
+    handle = module.inner.register_forward_hook(lambda m, args, out: out + 100)
+    same(compiled(x), module(x))
+    assert (compiled(x) > 50).any()
+    handle.remove()
+    same(compiled(x), module(x))
+    module.inner = nn.ReLU()
+    same(compiled(x), module(x))
+    del module.inner
+    module.inner = lambda x: x * 2
+    same(compiled(x), module(x))
+
+
+def test_containers_that_change() -> None:
+    class Stack(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(2, 2)])
+
+        def forward(self, x: lucid.Tensor) -> lucid.Tensor:
+            for layer in self.layers:
+                x = layer(x)
+            return x
+
+    module = Stack()
+    compiled = lucid.compile(module)
+    x = randn(3, 2)
+    same(compiled(x), module(x))
+    module.layers.append(nn.ReLU())
+    same(compiled(x), module(x))
+    del module.layers[0]
+    same(compiled(x), module(x))
+    module.layers[0] = nn.Sigmoid()
+    same(compiled(x), module(x))
+
+
 def test_it_nests_and_keeps_its_names(net: Net, x: lucid.Tensor) -> None:
     keys = list(net.state_dict())
     compiled = lucid.compile(net)

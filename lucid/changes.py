@@ -1,0 +1,62 @@
+"""A count of changes to modules and of what they hold: while it stands still, what was once found there still holds.
+
+Compiled functions look at it at every call, so that they need not look at every attribute of every module.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_numbers = itertools.count(1)
+_latest = 0
+
+
+def touch() -> None:
+    """Something changed: an attribute, a registered tensor or module, a hook, whether a leaf wants a gradient."""
+    global _latest
+    _latest = next(_numbers)
+
+
+def count() -> int:
+    """Another number whenever something has changed."""
+    return _latest
+
+
+class Watched(dict[K, V]):
+    """A dictionary whose changes are counted."""
+
+    def __setitem__(self, key: K, value: V) -> None:
+        super().__setitem__(key, value)
+        touch()
+
+    def __delitem__(self, key: K) -> None:
+        super().__delitem__(key)
+        touch()
+
+    def pop(self, *args: Any) -> Any:
+        touch()
+        return super().pop(*args)
+
+    def popitem(self) -> tuple[K, V]:
+        touch()
+        return super().popitem()
+
+    def clear(self) -> None:
+        super().clear()
+        touch()
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        super().update(*args, **kwargs)
+        touch()
+
+    def setdefault(self, key: K, default: Any = None) -> Any:
+        touch()
+        return super().setdefault(key, default)
+
+    def __ior__(self, other: Any) -> Any:  # type: ignore[misc]  # takes what dict's takes
+        self.update(other)
+        return self
