@@ -55,7 +55,7 @@ def graph(*tensors: Tensor, inputs: Mapping[str, Tensor] | None = None) -> Captu
 
     >>> import lucid
     >>> x = lucid.tensor([1.0, 2.0])
-    >>> print(lucid.graph(x * 2.0 + x, inputs={"x": x}))
+    >>> print(lucid.print_graph(lucid.graph(x * 2.0 + x, inputs={"x": x}), locations=False))
     graph(%x: f32[2]) -> (out0) {
       %0 = constant() {value=2.0, shape=(), dtype=f32} : f32[]
       %1 = mul(%x, %0) : f32[2]

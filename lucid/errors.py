@@ -81,6 +81,10 @@ class StateError(LucidError, ValueError):
     """A state dict or checkpoint file that does not fit the module, or cannot be read."""
 
 
+class DataError(LucidError, OSError):
+    """A data set that is not on this machine, or a file of one that cannot be read."""
+
+
 class IRError(LucidError):
     """A graph or loop nest that breaks the rules of its IR."""
 

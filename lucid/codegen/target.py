@@ -28,7 +28,8 @@ class Target:
     ``features`` are LLVM's names of what is present, sorted. Sizes are bytes; ``l1`` and ``l2`` are one core's data
     caches. ``has_fma`` says that a fused multiply-add is one instruction (without it, it is a slow library call).
 
-    >>> Target.of("avx2").lanes(np.dtype("float32"))
+    >>> from lucid.ir.types import float32
+    >>> Target.of("avx2").lanes(float32)
     8
     """
 

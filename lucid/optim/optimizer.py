@@ -41,6 +41,21 @@ class Optimizer:
         ArgumentError: no parameters, a parameter given twice, or a hyperparameter out of its rule.
         ArgumentTypeError: something that is not a tensor, or an unknown hyperparameter.
         GradientError: a tensor that is the result of an operation.
+
+    A rule is one class, and works in compiled steps too:
+
+    >>> import lucid
+    >>> class SignSGD(Optimizer):
+    ...     scalars = {"lr": lambda group: group["lr"]}
+    ...     def __init__(self, params, lr=0.1):
+    ...         super().__init__(params, {"lr": lr})
+    ...     def update(self, p, grad, state, group, live):
+    ...         p.copy_(p - live["lr"] * lucid.sign(grad))
+    >>> x = lucid.tensor([2.0], requires_grad=True)
+    >>> (x * x).backward()
+    >>> SignSGD([x], lr=0.5).step()
+    >>> x
+    Tensor([1.5], requires_grad=True)
     """
 
     #: Numbers that the rule computes with, as functions of a group.
