@@ -6,7 +6,9 @@ code, writes updates back, and hands out tensors with their place in the eager g
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lucid import changes, ops
@@ -76,8 +78,18 @@ class TracedFunction:
         forward = graph if self.program is None else self.program.cut.forward
         #: Inputs that change seldom, and only visibly: work that depends on them alone is done when they change.
         self._steady = [b for b in bindings if isinstance(b, Captured) and b not in self._written and not live_results]
+        place = {b: k for k, b in enumerate(bindings)}
+        counts = Counter(e.output for e in (*self.updates, *self.gradients))
+        #: Outputs that also go elsewhere: to the caller, or to a second place.
+        self._shared = {k for k, n in counts.items() if k is not None and (k < results or n > 1)}
+        #: Updates that are written over what they update; not where a backward may yet read that.
+        self._in_place = {
+            e.output: place[e.binding]
+            for e in self.updates
+            if e.output is not None and e.output not in self._shared and e.binding in place and self.program is None
+        }
         self.forward = CompiledGraph(
-            forward, f"{name}.forward", [forward.inputs[bindings.index(b)] for b in self._steady]
+            forward, f"{name}.forward", [forward.inputs[place[b]] for b in self._steady], self._in_place
         )
         self._seen: list[tuple[Any, int]] = []
 
@@ -124,6 +136,8 @@ class TracedFunction:
     def __call__(self, arguments: Sequence[Tensor]) -> Any:
         """Run on the tensors of a call."""
         self.calls += 1
+        for k in self._in_place.values():
+            self._make_exclusive(self.bindings[k].tensor(arguments), k)
         arrays = [b.array(arguments) for b in self.bindings]
         results = self.forward(arrays, self._must_refresh())
         tensors: list[Any] = [None] * self.results
@@ -143,9 +157,17 @@ class TracedFunction:
     def _own(self, results: Sequence[Array], output: int | None) -> Array:
         if output is None:
             raise IRError("an update has a value")
-        # What is also handed out, or goes to two places, must not share memory.
-        shared = output < self.results or sum(e.output == output for e in (*self.updates, *self.gradients)) > 1
-        return results[output].copy() if shared else results[output]
+        return results[output].copy() if output in self._shared else results[output]
+
+    def _make_exclusive(self, tensor: Tensor, k: int) -> None:
+        """Give ``tensor``, which is about to be written over, memory of its own if anybody else holds what it has.
+
+        Whoever holds an array or a view of it is counted by Python: a detached twin, a state dict, a pending backward.
+        """
+        array = tensor._data
+        known = 3 + self.forward.executable.keeps(k, array)  # the tensor, the name here, the argument, the executable
+        if getrefcount(array) > known or array.base is not None or not array.flags.carray:
+            tensor._data = array.copy()
 
     def _record_of(self, binding: Binding, arguments: Sequence[Tensor]) -> Record:
         if isinstance(binding, Argument | Captured):

@@ -156,6 +156,10 @@ class Executable:
             "output": table[outputs:],
         }
 
+    def keeps(self, k: int, array: Array) -> bool:
+        """Whether this object holds a reference to ``array`` as its ``k``-th input of the last call."""
+        return self._last[k] is array
+
     def __call__(self, arrays: Sequence[Array], *, refresh: bool = True) -> list[Array]:
         """Run on one array per graph input; returns one array per output.
 

@@ -203,3 +203,83 @@ def test_evaluation_inside_training() -> None:
         with lucid.no_grad():
             np.testing.assert_allclose(evaluate(x).numpy(), model(x).numpy(), rtol=1e-4, atol=1e-5)
     assert len(step.versions) == len(evaluate.compiled.versions) == 1
+
+
+def test_updates_are_written_in_place_unless_somebody_else_holds_the_memory() -> None:
+    w = lucid.zeros(1000)
+    f = lucid.compile(lambda x: (w.copy_(w + x), None)[1])
+    x = lucid.ones(1000)
+    f(x)
+    memory = w._data.ctypes.data
+    f(x)
+    assert w._data.ctypes.data == memory
+    holders = {
+        "twin": w.detach(),
+        "array": w.numpy(),
+        "view": w.reshape(10, 100).T,
+        "part": w.numpy()[3:5],
+    }
+    before = {name: np.array(h) for name, h in holders.items()}
+    for _ in range(3):
+        f(x)
+    for name, h in holders.items():
+        np.testing.assert_array_equal(np.asarray(h), before[name], err_msg=name)
+    assert w.tolist() == [5.0] * 1000
+    holders.clear()
+    f(x)
+    memory = w._data.ctypes.data
+    f(x)
+    assert w._data.ctypes.data == memory
+
+
+def test_a_pending_backward_keeps_the_values_it_was_recorded_with() -> None:
+    w = lucid.tensor([1.0, 2.0], requires_grad=True)
+    f = lucid.compile(lambda x: (w.copy_(w + x), None)[1])
+    f(lucid.ones(2))
+    pending = (w * w).sum()
+    f(lucid.ones(2))
+    pending.backward()
+    assert w.grad.tolist() == [4.0, 6.0]
+    assert w.tolist() == [3.0, 4.0]
+
+
+def test_two_tensors_exchanged() -> None:
+    a, b = lucid.zeros(4), lucid.ones(4)
+
+    @lucid.compile
+    def swap():
+        kept = a * 1
+        a.copy_(b)
+        b.copy_(kept)
+
+    for k in range(1, 5):
+        swap()
+        assert (a.tolist(), b.tolist()) == ([k % 2] * 4, [1 - k % 2] * 4)
+
+
+def test_one_tensor_shifted_along_itself() -> None:
+    history = lucid.zeros(4)
+
+    @lucid.compile
+    def push(x):
+        history.copy_(lucid.cat([x, history[:-1]]))
+        return history.sum()
+
+    for k in range(1, 6):
+        assert push(lucid.full((1,), float(k))).item() == sum(range(max(k - 3, 1), k + 1))
+    assert history.tolist() == [5.0, 4.0, 3.0, 2.0]
+
+
+def test_a_tensor_over_an_array_of_the_users() -> None:
+    array = np.zeros(4, np.float32)
+    t = lucid.from_numpy(array)
+    f = lucid.compile(lambda x: (t.copy_(t + x), None)[1])
+    f(lucid.ones(4))
+    f(lucid.ones(4))
+    assert t.tolist() == [2.0] * 4
+    assert array.tolist() == [0.0] * 4  # as in eager mode: an update gives new memory
+
+
+def test_checking_an_update_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUCID_CHECK", "1")
+    train("momentum", compiled=True, steps=3)
