@@ -91,7 +91,8 @@ def graph(*tensors: Tensor, inputs: Mapping[str, Tensor] | None = None) -> Captu
             continue  # made where it is used, at the user's line
         if record.inputs:
             parts = tuple([nodes[x] if x in nodes else _constant(x, record) for x in record.inputs])
-            nodes[record] = Node(record.call, parts, record.where)
+            program = record.call.attrs.get("program")  # of a call of machine code: shown as what it computes
+            nodes[record] = Node(record.call, parts, record.where) if program is None else program.inline(parts)
             continue
         owner = None if record.owner is None else record.owner()
         name = (owner.name if owner is not None else None) or ""
@@ -103,9 +104,13 @@ def graph(*tensors: Tensor, inputs: Mapping[str, Tensor] | None = None) -> Captu
         nodes[record] = input_node(record.call.type, record.where)
         alive = owner is not None and owner._record is record
         arrays.append(owner._data if owner is not None and alive else record.value)
-    input_nodes = [n for n in nodes.values() if n.op is input_op]
     outputs = [nodes[t._record] if t._record in nodes else _constant(t._record, t._record) for t in tensors]
-    return CapturedGraph(input_nodes, outputs, names, arrays=arrays)
+    reached = set(topological(outputs))
+    leaves = zip([n for n in nodes.values() if n.op is input_op], names, arrays, strict=True)
+    rows = [row for k, row in enumerate(leaves) if k < len(given) or row[0] in reached]
+    return CapturedGraph(
+        [node for node, _, _ in rows], outputs, [name for _, name, _ in rows], arrays=[array for _, _, array in rows]
+    )
 
 
 def _constant(record: Any, user: Record) -> Node:

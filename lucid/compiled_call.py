@@ -17,7 +17,7 @@ from lucid.eager import DEAD, LIVE, Record
 from lucid.ir.graph import Array, Call, Graph, Node, Op, input_call, input_node
 from lucid.ir.location import here
 from lucid.ir.types import TensorType, is_float
-from lucid.partition import Partition, packed_type, unpack, unpack_calls
+from lucid.partition import Partition, pack, packed_type, unpack, unpack_calls
 
 
 class Program:
@@ -45,6 +45,10 @@ class Program:
         program, wrt = self._derivative
         return spread(compiled_call(*node.inputs, g, program=program), program.graph, wrt, len(node.inputs))
 
+    def inline(self, inputs: Sequence[Node]) -> Node:
+        """The packed outputs as nodes on other inputs, without machine code."""
+        return pack(replayed(self.graph, inputs))
+
     def _derive(self) -> tuple[Program, list[int]]:
         cotangent = input_node(self.type)
         inputs = [k for k, x in enumerate(self.graph.inputs) if is_float(x.dtype)]
@@ -58,6 +62,15 @@ class Program:
         names = names if len(set(names)) == len(names) else [f"in{k}" for k in range(len(names))]
         graph = Graph([*self.graph.inputs, cotangent], [g for g in found if g is not None], names)
         return Program(graph, f"{self.name}.derivative"), wrt
+
+
+def replayed(graph: Graph, inputs: Sequence[Node]) -> list[Node]:
+    """The outputs of ``graph`` computed from ``inputs``."""
+    memo = dict(zip(graph.inputs, inputs, strict=True))
+    for node in graph.nodes:
+        if node not in memo:
+            memo[node] = node.with_inputs(tuple([memo[x] for x in node.inputs]))
+    return [memo[o] for o in graph.outputs]
 
 
 def spread(packed: Node, graph: Graph, wrt: Sequence[int], count: int) -> list[Node | None]:
@@ -133,6 +146,11 @@ class ForwardProgram:
         read = [node.inputs[k if given else place[k]] for given, k in self.cut.reads]
         packed = compiled_call(*read, g, program=self.backward)
         return spread(packed, self.cut.backward, self.cut.wrt, len(node.inputs))
+
+    def inline(self, inputs: Sequence[Node]) -> Node:
+        """The packed differentiable outputs as nodes on other inputs; kept values are computed again."""
+        results = replayed(self.cut.forward, inputs[: len(self.cut.forward.inputs)])
+        return pack([results[k] for k in self.outputs])
 
     def connect(self, inputs: Sequence[Record], arrays: Sequence[Array], results: Sequence[Array]) -> list[Record]:
         """Records of the differentiable outputs, after the forward has run on ``arrays`` and gave ``results``."""
