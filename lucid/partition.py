@@ -92,7 +92,13 @@ def partition(graph: Graph, outputs: Sequence[int], wrt: Sequence[int]) -> Parti
     cotangent = input_node(packed_type([r.type for r in roots]))
     seeds = unpack(cotangent, [r.type for r in roots])
     found = gradients(roots, [graph.inputs[k] for k in wrt], seeds)
-    reached = [(k, g) for k, g in zip(wrt, found, strict=True) if g is not None]
+    connected = set(topological(roots, stop=lambda n: not n.op.differentiable))
+    reached = []
+    for k, g in zip(wrt, found, strict=True):
+        if g is None and graph.inputs[k] in connected:  # only through functions that are flat everywhere
+            g = ops.constant(value=0.0, shape=graph.inputs[k].shape, dtype=graph.inputs[k].dtype)
+        if g is not None:
+            reached.append((k, g))
     if not reached:
         return None
     joint = Graph((*graph.inputs, cotangent), (*graph.outputs, *(g for _, g in reached)))

@@ -171,6 +171,19 @@ def test_agrees_with_torch(name: str) -> None:
         np.testing.assert_allclose(u.grad.numpy(), v.grad.numpy(), rtol=1e-4, atol=2e-5, err_msg=f"operand {k}")
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_compiled_agrees_with_torch(name: str) -> None:
+    ours, theirs, operands = CASES[name]
+    a = [lucid.tensor(x, requires_grad=True) for x in operands]
+    b = [torch.tensor(x, requires_grad=True) for x in operands]
+    y, z = lucid.compile(ours)(*a), theirs(*b)
+    np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=2e-5, atol=3e-6)
+    y.backward()
+    z.backward(torch.ones_like(z))
+    for k, (u, v) in enumerate(zip(a, b, strict=True)):
+        np.testing.assert_allclose(u.grad.numpy(), v.grad.numpy(), rtol=1e-4, atol=2e-5, err_msg=f"operand {k}")
+
+
 SMOOTH = [
     "pow",
     "log_softmax",
