@@ -16,13 +16,43 @@ from lucid.promotion import binary, cast
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
+#: NumPy's names of what the tensor does by itself.
+_BINARY_UFUNCS = {
+    "add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "floor_divide": "floordiv", "remainder": "mod",
+    "power": "pow", "maximum": "maximum", "minimum": "minimum", "less": "lt", "less_equal": "le", "greater": "gt",
+    "greater_equal": "ge", "equal": "eq", "not_equal": "ne", "matmul": "matmul", "bitwise_and": "bitwise_and",
+    "bitwise_or": "bitwise_or", "bitwise_xor": "bitwise_xor", "left_shift": "left_shift", "right_shift": "right_shift",
+}  # fmt: skip
+_UNARY_UFUNCS: dict[str, Any] = {
+    "exp": elementwise.exp, "expm1": elementwise.expm1, "log": elementwise.log, "log1p": elementwise.log1p,
+    "sqrt": elementwise.sqrt, "square": elementwise.square, "sin": elementwise.sin, "cos": elementwise.cos,
+    "tanh": elementwise.tanh, "absolute": elementwise.abs, "negative": elementwise.neg, "sign": elementwise.sign,
+    "floor": elementwise.floor, "ceil": elementwise.ceil, "rint": elementwise.round, "isnan": elementwise.isnan,
+    "isinf": elementwise.isinf, "isfinite": elementwise.isfinite, "logical_not": elementwise.logical_not,
+}  # fmt: skip
+
 
 class Methods(Recorded):
     """Arithmetic, elementwise functions, reductions and movements, as methods."""
 
-    # NumPy leaves mixed arithmetic to the tensor: ``array + tensor`` is a tensor.
-    __array_ufunc__ = None
     __array_priority__ = 1000
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Tensor:
+        """NumPy leaves work on mixed operands to the tensor: ``array + x`` and ``np.exp(x)`` are tensors."""
+        name: str = ufunc.__name__
+        known = method == "__call__" and not kwargs and (name in _BINARY_UFUNCS or name in _UNARY_UFUNCS)
+        if not known:
+            what = f"numpy.{name}" + (f".{method}" if method != "__call__" else " with out=" * ("out" in kwargs))
+            fail(
+                ArgumentTypeError(
+                    f"{what} cannot be applied to a tensor",
+                    op=name,
+                    hint="use Lucid's own functions, or x.numpy() for an array",
+                )
+            )
+        if name in _UNARY_UFUNCS:
+            return _UNARY_UFUNCS[name](*inputs)  # type: ignore[no-any-return]  # functions of tensors
+        return linalg.matmul(*inputs) if name == "matmul" else binary(_BINARY_UFUNCS[name], *inputs)
 
     # --- operators (the rest are in lucid.ir.operators) ---
     def _binary(self, name: str, other: Any, reflected: bool = False) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lucid
-from lucid.errors import ArgumentError
+from lucid.errors import ArgumentError, ArgumentTypeError
 
 DTYPES = [
     lucid.bool_, lucid.uint8, lucid.int8, lucid.int16, lucid.int32, lucid.int64, lucid.uint32, lucid.uint64,
@@ -54,6 +54,23 @@ def test_arrays_on_either_side_are_tensors() -> None:
         assert isinstance(y, lucid.Tensor)
         assert y.dtype in (lucid.float32, lucid.bool_)
     np.testing.assert_array_equal((a - x).numpy(), [2, 2])
+
+
+def test_numpy_functions_of_tensors() -> None:
+    x = lucid.tensor([1.0, 4.0], requires_grad=True)
+    y = np.sqrt(x) + np.maximum(np.float32(0.5), x)
+    assert isinstance(y, lucid.Tensor)
+    assert y.requires_grad
+    a = np.ones((2, 2), np.float32)
+    np.testing.assert_array_equal((a @ x).numpy(), [5, 5])
+    np.testing.assert_array_equal((a >= x).numpy(), [[True, False]] * 2)
+    np.testing.assert_array_equal(np.float64(2.0) * x.detach(), [2, 8])
+    for use in (lambda: np.hypot(x, x), lambda: np.add.reduce(x), lambda: np.add(a, x, out=a)):
+        with pytest.raises(ArgumentTypeError, match="numpy") as caught:
+            use()
+        assert "test_promotion.py" in str(caught.value)
+    with pytest.raises(ArgumentTypeError, match="out="):
+        a += x
 
 
 def test_numbers_that_do_not_fit() -> None:
