@@ -137,7 +137,7 @@ class TracedFunction:
         """Run on the tensors of a call."""
         self.calls += 1
         for k in self._in_place.values():
-            self._make_exclusive(self.bindings[k].tensor(arguments), k)
+            self._make_exclusive(self.bindings[k].tensor(arguments))
         arrays = [b.array(arguments) for b in self.bindings]
         results = self.forward(arrays, self._must_refresh())
         tensors: list[Any] = [None] * self.results
@@ -159,14 +159,14 @@ class TracedFunction:
             raise IRError("an update has a value")
         return results[output].copy() if output in self._shared else results[output]
 
-    def _make_exclusive(self, tensor: Tensor, k: int) -> None:
+    def _make_exclusive(self, tensor: Tensor) -> None:
         """Give ``tensor``, which is about to be written over, memory of its own if anybody else holds what it has.
 
         Whoever holds an array or a view of it is counted by Python: a detached twin, a state dict, a pending backward.
         """
         array = tensor._data
-        known = 3 + self.forward.executable.keeps(k, array)  # the tensor, the name here, the argument, the executable
-        if getrefcount(array) > known or array.base is not None or not array.flags.carray:
+        # Three are known: the tensor's, the name here, and getrefcount's own argument.
+        if getrefcount(array) > 3 or array.base is not None or not array.flags.carray:
             tensor._data = array.copy()
 
     def _record_of(self, binding: Binding, arguments: Sequence[Tensor]) -> Record:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -130,7 +131,8 @@ class Executable:
         self._table[_STATIC] = self._static.ctypes.data
         self._table[_PARALLEL] = POOL.function()
         self._address = self._table.ctypes.data
-        self._last: list[Any] = [None] * len(self._types)
+        #: Arrays of the last call whose addresses are in the table, as weak references: nothing is kept alive.
+        self._last: list[ref[Array] | None] = [None] * len(self._types)
         #: Updates that cannot be written straight over their input are computed here and copied.
         self._scratch = {
             k: np.empty(self._outputs[k].shape, self._outputs[k].dtype) for k in in_place if k not in program.in_place
@@ -156,10 +158,6 @@ class Executable:
             "output": table[outputs:],
         }
 
-    def keeps(self, k: int, array: Array) -> bool:
-        """Whether this object holds a reference to ``array`` as its ``k``-th input of the last call."""
-        return self._last[k] is array
-
     def __call__(self, arrays: Sequence[Array], *, refresh: bool = True) -> list[Array]:
         """Run on one array per graph input; returns one array per output.
 
@@ -173,14 +171,15 @@ class Executable:
             table = self._table
             held = []  # contiguous copies live until the call returns
             for k, array in enumerate(arrays):
-                if array is self._last[k]:
+                last = self._last[k]
+                if last is not None and last() is array:
                     continue
                 type = self._types[k]
                 if array.shape != type.shape or array.dtype != type.dtype:
                     name = self.program.graph.input_names[k]
                     raise IRError(f"input {name} is {array.dtype.name}{list(array.shape)}, but {type} was compiled")
                 if array.flags.c_contiguous:
-                    self._last[k] = array
+                    self._last[k] = ref(array)
                 elif k in self.in_place.values():
                     raise IRError(f"input {self.program.graph.input_names[k]} is updated and must be contiguous")
                 else:
