@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,11 @@ import lucid.io
 from lucid import nn, optim
 from lucid.errors import ArgumentTypeError, DTypeError, LucidError, StateError
 from lucid.ir.types import SHORT_NAMES
+
+
+def stable(value: object) -> str:
+    """A test's name, the same in every process: without addresses."""
+    return re.sub(r" at 0x[0-9a-f]+", "", str(value))
 
 
 @pytest.fixture
@@ -235,7 +241,7 @@ class TestFiles:
         ({}, {"a": 1}, ArgumentTypeError, "metadata must map strings to strings"),
         ({}, {"lucid.structure": ""}, ArgumentTypeError, "metadata must map strings"),
     ],
-    ids=str,
+    ids=stable,
 )
 def test_refusals(path: Path, state: Any, metadata: Any, error: type[LucidError], message: str) -> None:
     with pytest.raises(error, match=message) as caught:

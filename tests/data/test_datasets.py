@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import re
 from collections import namedtuple
 from typing import Any
 
@@ -15,6 +16,11 @@ from lucid.data import Dataset, TensorDataset, collate
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, IndexRangeError, LucidError, ShapeError
 
 Pair = namedtuple("Pair", "image label")
+
+
+def stable(value: object) -> str:
+    """A test's name, the same in every process: without addresses."""
+    return re.sub(r" at 0x[0-9a-f]+", "", str(value))
 
 
 @pytest.mark.parametrize("name", ["dataset", "collate", "loader"])
@@ -105,7 +111,7 @@ class TestCollate:
             ([(1, None)], ArgumentTypeError, r"sample\[1\] is of type NoneType"),
             ([np.zeros(2, np.complex64)], DTypeError, "sample: dtype complex64 is not supported"),
         ],
-        ids=str,
+        ids=stable,
     )
     def test_refusals(self, samples: Any, error: type[LucidError], message: str) -> None:
         with pytest.raises(error, match=message) as caught:
