@@ -18,6 +18,7 @@ from lucid.functions.arguments import fail
 from lucid.grad_modes import enable_grad, no_grad
 from lucid.ir.types import DType
 from lucid.nn.module import clear_grad
+from lucid.nn.registry import join
 from lucid.optim import saving
 from lucid.tensor import Tensor
 
@@ -143,6 +144,7 @@ class Optimizer:
         for name, shape in self.buffers(p, group).items():
             if name not in state:
                 state[name] = leaf(np.zeros(shape, p.dtype))
+                state[name].name = join(p.name or "", name)  # what graphs call it
         return state
 
     # --- steps ---
