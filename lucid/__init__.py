@@ -11,7 +11,7 @@ Tensor([2.0, 4.0])
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lucid import errors, random
 from lucid.autodiff import differentiate
@@ -130,6 +130,12 @@ from lucid.functions.creation import tensor  # isort: skip
 __version__ = "0.1.0"
 
 #: Parts that are imported when they are first asked for.
+if TYPE_CHECKING:  # loaded when first used
+    from lucid import compiler, data, nn, optim
+    from lucid.compiler import compile
+    from lucid.io import load, save
+    from lucid.runtime.threads import get_num_threads, set_num_threads
+
 _LAZY = {
     "compile": ("lucid.compiler", "compile"),
     "compiler": ("lucid.compiler", None),
@@ -158,16 +164,17 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "Graph", "Tensor", "abs", "add", "all", "any", "arange", "argmax", "argmin", "as_dtype", "bernoulli", "bool_",
-    "broadcast_to", "cat", "ceil", "chunk", "clamp", "clip", "concat", "cos", "differentiate", "div", "dot",
-    "empty", "enable_grad", "erf", "errors", "evaluate", "exp", "expand", "expm1", "eye", "flatten", "flip",
-    "float32", "float64", "floor", "from_numpy", "full", "full_like", "grad", "graph", "index_select", "int8",
-    "int16", "int32", "int64", "is_grad_enabled", "isfinite", "isinf", "isnan", "linspace", "log", "log1p",
-    "log_softmax", "logical_and", "logical_not", "logical_or", "logsumexp", "manual_seed", "matmul", "max",
-    "maximum", "mean", "min", "minimum", "moveaxis", "mul", "neg", "no_grad", "one_hot", "ones", "ones_like",
-    "outer", "pad", "parse_graph", "permute", "pow", "print_graph", "prod", "rand", "rand_like", "randint", "randn",
-    "randn_like", "random", "randperm", "relu", "reshape", "round", "rsqrt", "set_grad_enabled", "sigmoid", "sign",
-    "sin", "softmax", "split", "sqrt", "square", "squeeze", "stack", "std", "sub", "sum", "swapaxes", "take",
-    "tanh", "tensor", "tile", "transpose", "uint8", "uint32", "uint64", "unsqueeze", "var", "where", "zeros",
-    "zeros_like",
+    "Graph", "Tensor", "abs", "add", "all", "any", "arange", "argmax", "argmin", "as_dtype", "bernoulli",
+    "bool_", "broadcast_to", "cat", "ceil", "chunk", "clamp", "clip", "compile", "compiler", "concat", "cos",
+    "data", "differentiate", "div", "dot", "empty", "enable_grad", "erf", "errors", "evaluate", "exp", "expand",
+    "expm1", "eye", "flatten", "flip", "float32", "float64", "floor", "from_numpy", "full", "full_like",
+    "get_num_threads", "grad", "graph", "index_select", "int16", "int32", "int64", "int8", "is_grad_enabled",
+    "isfinite", "isinf", "isnan", "linspace", "load", "log", "log1p", "log_softmax", "logical_and",
+    "logical_not", "logical_or", "logsumexp", "manual_seed", "matmul", "max", "maximum", "mean", "min",
+    "minimum", "moveaxis", "mul", "neg", "nn", "no_grad", "one_hot", "ones", "ones_like", "optim", "outer",
+    "pad", "parse_graph", "permute", "pow", "print_graph", "prod", "rand", "rand_like", "randint", "randn",
+    "randn_like", "random", "randperm", "relu", "reshape", "round", "rsqrt", "save", "set_grad_enabled",
+    "set_num_threads", "sigmoid", "sign", "sin", "softmax", "split", "sqrt", "square", "squeeze", "stack",
+    "std", "sub", "sum", "swapaxes", "take", "tanh", "tensor", "tile", "transpose", "uint32", "uint64", "uint8",
+    "unsqueeze", "var", "where", "zeros", "zeros_like",
 ]  # fmt: skip
