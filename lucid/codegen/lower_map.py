@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
-from lucid.codegen.access import Access, Placed, PlacedStore, accesses, coefficient, from_affine
+from lucid.codegen.access import Access, Placed, PlacedStore, accesses, coefficient
 from lucid.codegen.loops import (
     INDEX,
     Across,
@@ -38,6 +37,7 @@ from lucid.codegen.loops import (
     Write,
     integer,
 )
+from lucid.codegen.order import collapse, in_memory_order
 from lucid.errors import IRError
 from lucid.ir.expr import (
     Axis,
@@ -51,10 +51,8 @@ from lucid.ir.expr import (
     Unary,
     free_axes,
     identity,
-    rewrite,
     walk,
 )
-from lucid.ir.index import Affine, affine
 from lucid.ir.types import bool_, int64, is_float
 
 
@@ -65,139 +63,8 @@ def lower_naive(placed: Placed, name: str, *, fma: bool = True, note: str = "") 
 
 def lower_map(placed: Placed, name: str, *, lanes: int, unroll: int, fma: bool = True, note: str = "") -> Kernel:
     """Loops in memory order, collapsed where strides allow, vectorised; sums of products fused if ``fma``."""
-    placed = _collapse(_sort_axes(placed))
+    placed = collapse(in_memory_order(placed))
     return Nest(placed, lanes=lanes, unroll=unroll, fma=fma).build(name, note)
-
-
-# --- order of the loops -----------------------------------------------------------------------------------------------
-
-
-def _stride(offset: Expr, axis: Axis) -> int:
-    step = coefficient(offset, axis)
-    return abs(step) if step is not None else 0
-
-
-def _sort_axes(placed: Placed) -> Placed:
-    """Output axes by the stride of the first store, reduction axes by the largest stride of their loads; unit axes
-    drop.
-    """
-    first = placed.stores[0].offset
-    order = sorted(placed.axes, key=lambda a: -_stride(first, a))
-
-    def visit(expr: Expr) -> Expr | None:
-        if isinstance(expr, Reduce) and len(expr.axes) > 1:
-            offsets = [x.offset for x in accesses(expr.body)]
-            by_stride = sorted(expr.axes, key=lambda a: -max((_stride(o, a) for o in offsets), default=0))
-            return Reduce(expr.kind, by_stride, expr.body)
-        return None
-
-    stores = tuple(PlacedStore(s.buffer, s.offset, rewrite(s.value, visit)) for s in placed.stores)
-    return Placed(placed.buffers, _transposed(order, stores), stores)
-
-
-def _transposed(order: list[Axis], stores: tuple[PlacedStore, ...]) -> tuple[Axis, ...]:
-    """A kernel that only moves elements strides on one side; not on the one whose steps are whole pages.
-
-    Steps of a multiple of 4 KiB all fall on the same few lines of the first-level cache.
-    """
-    inner = [a for a in order if a.extent > 1]
-    if len(inner) < 2 or len(stores) != 1 or not isinstance(stores[0].value, Access):
-        return tuple(order)
-    source, target = stores[0].value.offset, stores[0].offset
-    unit = next((a for a in inner[:-1] if coefficient(source, a) == 1), None)
-    page = 4096 // stores[0].buffer.dtype.itemsize
-    step = _stride(source, inner[-1])
-    if unit is None or unit.extent < 8 or step == 0 or step % page or _stride(target, unit) % page == 0:
-        return tuple(order)
-    return (*(a for a in order if a is not unit), unit)
-
-
-def _collapse(placed: Placed) -> Placed:
-    """Merge neighbouring axes that every access walks as one."""
-    while True:
-        merged = _collapse_once(placed)
-        if merged is None:
-            return placed
-        placed = merged
-
-
-def _collapse_once(placed: Placed) -> Placed | None:
-    groups: list[tuple[Sequence[Axis], Reduce | None]] = [(placed.axes, None)]
-    for store in placed.stores:
-        groups += [(e.axes, e) for e in walk(store.value) if isinstance(e, Reduce)]
-    free = _only_in_offsets(placed)
-    offsets = [s.offset for s in placed.stores] + [x.offset for s in placed.stores for x in accesses(s.value)]
-    for axes, _ in groups:
-        for a, b in pairwise(axes):
-            if a in free and b in free and all(_continues(o, a, b) for o in offsets):
-                return _merge(placed, a, b)
-    return None
-
-
-def _continues(offset: Expr, a: Axis, b: Axis) -> bool:
-    terms = affine(offset).terms
-    return terms.get(a, 0) == terms.get(b, 0) * b.extent
-
-
-def _only_in_offsets(placed: Placed) -> set[Axis]:
-    """Axes that appear nowhere but as plain terms of offsets."""
-    used: set[Axis] = set(placed.axes)
-    pinned: set[Axis] = set()
-
-    def scan(root: Expr) -> None:
-        # Everything outside offsets pins; inside an offset only non-affine atoms do.
-        stack = [root]
-        done: set[int] = set()
-        while stack:
-            expr = stack.pop()
-            if id(expr) in done:
-                continue
-            done.add(id(expr))
-            if isinstance(expr, Axis):
-                pinned.add(expr)
-            elif isinstance(expr, Access):
-                pin_offset(expr.offset)
-                if expr.guard is not None:
-                    stack.append(expr.guard)
-            else:
-                if isinstance(expr, Reduce):
-                    used.update(expr.axes)
-                stack.extend(expr.children())
-
-    def pin_offset(offset: Expr) -> None:
-        for atom in affine(offset).terms:
-            if not isinstance(atom, Axis):
-                scan(atom)
-
-    for store in placed.stores:
-        pin_offset(store.offset)
-        scan(store.value)
-    return used - pinned
-
-
-def _merge(placed: Placed, a: Axis, b: Axis) -> Placed:
-    both = Axis(f"{a.name}{b.name}", a.extent * b.extent)
-
-    def offset(old: Expr) -> Expr:
-        form = affine(old)
-        if a not in form.terms and b not in form.terms:
-            return old
-        terms = {(both if atom is b else atom): factor for atom, factor in form.terms.items() if atom is not a}
-        return from_affine(Affine(terms, form.constant))
-
-    def visit(expr: Expr) -> Expr | None:
-        if isinstance(expr, Access):
-            return Access(expr.buffer, offset(expr.offset), expr.guard, expr.fill)
-        if isinstance(expr, Reduce) and a in expr.axes:
-            return Reduce(expr.kind, [both if x is b else x for x in expr.axes if x is not a], expr.body)
-        return None
-
-    stores = tuple(PlacedStore(s.buffer, offset(s.offset), rewrite(s.value, visit)) for s in placed.stores)
-    axes = tuple(both if x is b else x for x in placed.axes if x is not a)
-    return Placed(placed.buffers, axes, stores)
-
-
-# --- the nest ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass
