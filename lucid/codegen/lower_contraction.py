@@ -18,6 +18,7 @@ from lucid.codegen.loops import (
     Iota,
     Kernel,
     Lit,
+    LoopKind,
     Read,
     Reg,
     Sel,
@@ -164,8 +165,8 @@ class _Tiled(Nest):
             var = Var(self.fresh(axis.name), INDEX)
             inside: list[Stmt] = []
             self._outer(rest, frame.inner(axis, var), {**counts, axis: step}, inside)
-            kind = "parallel" if axis is self.parallel else "serial"
-            body.append(For(var, integer(0), integer(full), step, tuple(inside), kind))  # type: ignore[arg-type]
+            kind: LoopKind = "parallel" if axis is self.parallel else "serial"
+            body.append(For(var, integer(0), integer(full), step, tuple(inside), kind))
         if full < axis.extent:
             self._outer(rest, frame.inner(axis, integer(full)), {**counts, axis: axis.extent - full}, body)
 

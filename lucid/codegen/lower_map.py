@@ -22,6 +22,7 @@ from lucid.codegen.loops import (
     Kernel,
     Let,
     Lit,
+    LoopKind,
     Read,
     Reg,
     Reinterpret,
@@ -126,8 +127,8 @@ class Nest:
         saved = dict(self.reduced)
         self._loops(rest, frame.inner(axis, var), inside)
         self.reduced = saved
-        kind = "parallel" if outermost else "serial"
-        body.append(For(var, integer(0), integer(axis.extent), 1, tuple(inside), kind))  # type: ignore[arg-type]
+        kind: LoopKind = "parallel" if outermost else "serial"
+        body.append(For(var, integer(0), integer(axis.extent), 1, tuple(inside), kind))
 
     def _hoist_reductions(self, frame: Frame, body: list[Stmt], later: Sequence[Axis]) -> None:
         """Compute here every reduction that depends on no axis still to be looped over."""
@@ -172,8 +173,8 @@ class Nest:
             inside: list[Stmt] = []
             inner = frame.vectorised(axis, var, lanes, None)
             self._vector_body(inner, inside)
-            kind = "parallel" if outermost and full < axis.extent * 2 and full // lanes > 1 else "serial"
-            body.append(For(var, integer(0), integer(full), lanes, tuple(inside), kind))  # type: ignore[arg-type]
+            kind: LoopKind = "parallel" if outermost and full < axis.extent * 2 and full // lanes > 1 else "serial"
+            body.append(For(var, integer(0), integer(full), lanes, tuple(inside), kind))
             self.reduced = dict(saved)
         if full < axis.extent:
             mask = Bin("lt", Iota(lanes), Lit(axis.extent - full, VType(INDEX.dtype, lanes)))

@@ -79,11 +79,15 @@ class KernelSpec:
 
     def __str__(self) -> str:
         numbers = {n: f"%{k}" for k, n in enumerate(self.sources)}
+
+        def name(source: Hashable) -> str:
+            return numbers[source] if isinstance(source, Node) else str(source)
+
         over = ", ".join(f"{a.name}<{a.extent}" for a in self.axes)
         lines = [f"{self.name}: over {over or 'nothing'}"]
         for store in self.stores:
             at = ", ".join(map(show, store.index))
-            lines.append(f"  out[{at}] = {show(store.value, lambda s: numbers.get(s, str(s)))}")  # type: ignore[call-overload]
+            lines.append(f"  out[{at}] = {show(store.value, name)}")
         return "\n".join(lines)
 
 
