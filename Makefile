@@ -20,7 +20,7 @@ demo: $(VENV)/has-demo  ## train a conv net on real digits, eagerly and compiled
 	$(BIN)/python examples/train_digits.py $(ARGS)
 
 test: $(VENV)/has-test  ## run the tests; ARGS="-k conv2d" chooses some
-	$(BIN)/python -m pytest -q -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: $(VENV)/has-check  ## lint, formatting and types
 	$(BIN)/ruff check .
