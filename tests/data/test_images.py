@@ -112,6 +112,7 @@ class TestFashion:
             ("train-labels-idx1-ubyte.gz", idx(np.zeros(5, np.uint8)), r"\(6, 28, 28\) and labels of shape \(5,\)"),
             ("train-images-idx3-ubyte.gz", idx(np.zeros((6, 28, 27), np.uint8)), r"\(6, 28, 27\)"),
         ],
+        ids=["absent", "not gzip", "no header", "cut", "too short", "not bytes", "labels missing", "not 28 by 28"],
     )
     def test_a_damaged_file(self, folder: Path, name: str, data: bytes | None, message: str) -> None:
         path = folder / name
