@@ -136,6 +136,20 @@ def conv2d(
     return _bias("conv2d", y, bias, weight.shape[0], 1)
 
 
+def _pool_padding(op: str, padding: Any, kernel: Pair, dilation: Pair) -> tuple[Pair, Pair]:
+    """Padding of a pooling: at most half a window, so that every window holds a real pixel."""
+    sides = paddings(op, padding, kernel, dilation)
+    for ends, k, d in zip(sides, kernel, dilation, strict=True):
+        most = (d * (k - 1) + 1) // 2
+        if k > 0 and max(ends) > most:
+            fail(
+                ArgumentError(
+                    f"padding={padding!r} must be at most half of the window, {most} for kernel_size={kernel}", op=op
+                )
+            )
+    return sides
+
+
 def max_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1) -> Tensor:
     """The largest pixel of each window of ``(N, C, H, W)`` images; ``stride`` is ``kernel_size`` unless given."""
     kernel = pair("max_pool2d", "kernel_size", kernel_size)
@@ -145,7 +159,7 @@ def max_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 
         as_tensor(input, "max_pool2d"),
         kernel_size=kernel,
         stride=kernel if stride is None else pair("max_pool2d", "stride", stride),
-        padding=paddings("max_pool2d", padding, kernel, spread),
+        padding=_pool_padding("max_pool2d", padding, kernel, spread),
         dilation=spread,
     )
 
@@ -163,7 +177,7 @@ def avg_pool2d(
         as_tensor(input, "avg_pool2d"),
         kernel_size=kernel,
         stride=kernel if stride is None else pair("avg_pool2d", "stride", stride),
-        padding=paddings("avg_pool2d", padding, kernel, (1, 1)),
+        padding=_pool_padding("avg_pool2d", padding, kernel, (1, 1)),
         count_include_pad=bool(count_include_pad),
     )
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from lucid.codegen.target import Target
 from lucid.errors import ArgumentError, ArgumentTypeError
+from lucid.ir.location import here, resolve
 from lucid.runtime.jit import CompiledModule, compile_module
 
 #: Turns of a waiting loop before a worker sleeps (some tens of microseconds), and before the caller yields its core.
@@ -334,7 +335,7 @@ def set_num_threads(count: int) -> None:
     1
     """
     if isinstance(count, bool) or not isinstance(count, int):
-        raise ArgumentTypeError(f"count={count!r} must be an int", op="set_num_threads")
+        raise ArgumentTypeError(f"count={count!r} must be an int", op="set_num_threads", where=str(resolve(here())))
     if count < 1:
-        raise ArgumentError(f"count={count} must be at least 1", op="set_num_threads")
+        raise ArgumentError(f"count={count} must be at least 1", op="set_num_threads", where=str(resolve(here())))
     POOL.resize(count)
