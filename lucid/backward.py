@@ -21,6 +21,7 @@ from lucid.eager import (
     leaf,
     located_error,
     mode,
+    out_of_memory,
     record_of,
     tensor_of,
 )
@@ -206,6 +207,8 @@ def _run_arrays(plan: GradientPlan, order: list[Record], cotangents: list[Any]) 
                 values[k] = None
     except LucidError as error:
         raise located_error(error) from None
+    except MemoryError:
+        raise out_of_memory("backward") from None
     result: list[Tensor | None] = []
     for end in plan.results:
         if end is None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lucid.eager import Constant, Record, mode
-from lucid.errors import ArgumentError, ArgumentTypeError, TraceError
+from lucid.errors import ArgumentError, ArgumentTypeError, LucidError, TraceError
 from lucid.functions.arguments import fail
 from lucid.ir.graph import OPS, Array, Graph, Node, input_node, input_op, topological
 from lucid.ir.interpreter import evaluate as run
@@ -126,6 +126,9 @@ def evaluate(graph: Graph, arrays: Sequence[Any] | None = None) -> list[Array]:
         graph: a captured, parsed or differentiated graph.
         arrays: one array (or tensor) per input; by default the values a captured graph remembers.
 
+    Raises:
+        ArgumentError, ArgumentTypeError, ShapeError, DTypeError: the arrays do not fit the inputs.
+
     >>> import lucid
     >>> x = lucid.tensor([1.0, 2.0])
     >>> lucid.evaluate(lucid.graph(x * 2.0))
@@ -139,4 +142,8 @@ def evaluate(graph: Graph, arrays: Sequence[Any] | None = None) -> list[Array]:
                 )
             )
         arrays = graph.values
-    return run(graph, [getattr(a, "_data", a) for a in arrays])
+    try:
+        return run(graph, [getattr(a, "_data", a) for a in arrays])
+    except LucidError as error:
+        error.op = error.op or "evaluate"
+        fail(error)

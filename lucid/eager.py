@@ -15,7 +15,7 @@ from weakref import ref
 
 import numpy as np
 
-from lucid.errors import LucidError, TraceError
+from lucid.errors import LucidError, OutOfMemoryError, TraceError
 from lucid.ir.graph import Array, Call, Node, Op, attrs_key, input_call, input_node, topological
 from lucid.ir.location import Where, here, resolve
 from lucid.ir.operators import Operators
@@ -160,6 +160,8 @@ def apply(op: Op, *tensors: Any, **attrs: Any) -> Tensor:
         value = op.evaluate(*[t._data for t in tensors], **attrs)
     except LucidError as error:
         raise located_error(error) from None
+    except MemoryError:
+        raise out_of_memory(op.name, op.call(types, attrs).type) from None
     # The result is built here rather than by calls: this is the path that every operation pays for.
     result = _new(_result_class)
     result._data = value
@@ -195,6 +197,14 @@ def located_error(error: LucidError) -> LucidError:
     if error.where is None:
         where = resolve(here())
         error.where = None if where is None else str(where)
+    return error
+
+
+def out_of_memory(op: str, type: TensorType | None = None) -> OutOfMemoryError:
+    """The error for a result that does not fit into memory, with the user's line."""
+    what = "the result" if type is None else f"the result {type}, {type.size * type.dtype.itemsize:,} bytes,"
+    error = OutOfMemoryError(f"{what} does not fit into memory", op=op, hint="compute it in smaller batches")
+    located_error(error)
     return error
 
 

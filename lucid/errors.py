@@ -65,6 +65,10 @@ class MissingForwardError(LucidError, NotImplementedError):
     """A module was called that does not say what it computes."""
 
 
+class OutOfMemoryError(LucidError, MemoryError):
+    """There is not enough memory for a result."""
+
+
 class GradientError(LucidError, RuntimeError):
     """A backward pass that cannot be done: nothing requires a gradient, or the graph was freed."""
 

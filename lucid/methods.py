@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from lucid.eager import Recorded, apply
-from lucid.errors import ArgumentTypeError
+from lucid.errors import ArgumentTypeError, MissingAttributeError
 from lucid.functions import elementwise, indexing, linalg, movement, reductions
 from lucid.functions.arguments import fail
 from lucid.ir.graph import OPS
@@ -106,6 +106,30 @@ class Methods(Recorded):
                 hint="build the new value with lucid.where, lucid.concat or pad; x.copy_(new) replaces a whole leaf",
             )
         )
+
+    def __delitem__(self, key: Any) -> None:
+        fail(
+            ArgumentTypeError(
+                "elements of a tensor cannot be deleted",
+                op="delitem",
+                hint="take the ones to keep: lucid.concat([x[:k], x[k + 1:]])",
+            )
+        )
+
+    @property
+    def data(self) -> Any:
+        """Not there: reading or writing it would go around the recorded graph."""
+        fail(
+            MissingAttributeError(
+                "a tensor has no attribute 'data'",
+                op="Tensor",
+                hint="x.detach() and x.numpy() show the values; x.copy_(new) replaces those of a leaf",
+            )
+        )
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        self.data  # noqa: B018  # raises
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:

@@ -22,18 +22,24 @@ _DEFAULTS: dict[str, DType] = {"b": bool_, "i": int64, "u": int64, "f": float32}
 _constants: dict[tuple[Any, ...], Tensor] = {}
 
 
-def array_of(data: Any, dtype: object = None, op: str = "tensor") -> Array:
+def array_of(data: Any, dtype: object = None, op: str = "tensor", argument: str = "data") -> Array:
     """A new array holding ``data``: Python floats as float32, ints as int64; NumPy data keeps its dtype.
+
+    ``op`` and ``argument`` are what errors call the operation and the data.
 
     Raises:
         ShapeError: nested lists of unequal lengths.
         DTypeError: an element type that Lucid does not support.
         ArgumentTypeError, ArgumentError: data that is not numbers, or does not fit ``dtype``.
     """
-    wanted = None if dtype is None else as_dtype(dtype)
+    try:
+        wanted = None if dtype is None else as_dtype(dtype)
+    except DTypeError as error:
+        error.op = op
+        raise
     if isinstance(data, Recorded):
         data = data._value(f"lucid.{op}()")
-    given = data if isinstance(data, np.ndarray | np.generic) else _plain(data, op)
+    given = data if isinstance(data, np.ndarray | np.generic) else _plain(data, op, argument)
     weak = not isinstance(_first_leaf(given), np.ndarray | np.generic)
     try:
         with np.errstate(all="ignore"):  # a NaN cast to an integer is the caller's explicit wish
@@ -41,22 +47,26 @@ def array_of(data: Any, dtype: object = None, op: str = "tensor") -> Array:
             if wanted is not None and array.dtype != wanted:
                 array = array.astype(wanted)
     except OverflowError:
-        raise ArgumentError(f"data holds a number that does not fit into dtype {wanted}", op=op) from None
+        raise ArgumentError(f"{argument} holds a number that does not fit into dtype {wanted}", op=op) from None
     except ValueError:
+        if wanted is not None and wanted.kind in "iu" and _is_regular(given):
+            raise ArgumentError(f"{argument} holds NaN, which does not fit into dtype {wanted}", op=op) from None
         raise ShapeError(
-            "data is ragged or not numeric: every list at one depth must have the same length and hold numbers",
+            f"{argument} is ragged: every list at one depth must have the same length and hold numbers",
             op=op,
             hint="pad the shorter lists, or make one tensor per list",
         ) from None
     except TypeError:
-        raise ArgumentTypeError(f"data of type {type(data).__name__} does not hold numbers", op=op) from None
+        raise ArgumentTypeError(f"{argument} of type {type(data).__name__} does not hold numbers", op=op) from None
     if wanted is None and weak:
         array = array.astype(default_dtype(array.dtype), copy=False)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype not in SHORT_NAMES:
-        if array.dtype == object or array.dtype.kind in "USOVMm":
-            raise ArgumentTypeError(f"data of type {type(data).__name__} does not hold numbers of one kind", op=op)
+        if weak and array.dtype == object:  # Python integers have no limit; everything else was refused before
+            raise ArgumentError(f"{argument} holds an integer that does not fit into any dtype", op=op)
+        if array.dtype.kind in "USOVMm":
+            raise ArgumentTypeError(f"{argument} is an array of dtype {array.dtype}, not of numbers", op=op)
         names = ", ".join(d.name for d in SHORT_NAMES)
         raise DTypeError(f"dtype {array.dtype.name} is not supported", op=op, hint=f"convert it to one of {names}")
     return np.ascontiguousarray(array) if array.ndim else array
@@ -69,10 +79,19 @@ def default_dtype(dtype: DType) -> DType:
     return _DEFAULTS.get(dtype.kind, dtype)
 
 
-def _plain(data: Any, op: str) -> Any:
+def _is_regular(data: Any) -> bool:
+    """True if nested lists have one shape."""
+    try:
+        np.array(data)
+    except ValueError:
+        return False
+    return True
+
+
+def _plain(data: Any, op: str, argument: str) -> Any:
     """``data`` with tensors inside lists replaced by arrays."""
     if isinstance(data, list | tuple):
-        return [_plain(item, op) for item in data]
+        return [_plain(item, op, argument) for item in data]
     if isinstance(data, Recorded):
         return data._value(f"lucid.{op}()")
     if isinstance(data, bool | int | float | np.ndarray | np.generic):
@@ -80,7 +99,7 @@ def _plain(data: Any, op: str) -> Any:
     if hasattr(data, "__array__"):
         return np.asarray(data)
     raise ArgumentTypeError(
-        f"data of type {type(data).__name__} does not hold numbers",
+        f"{argument} of type {type(data).__name__} does not hold numbers",
         op=op,
         hint="give a number, a nested list of numbers, or an array",
     )
@@ -92,27 +111,29 @@ def _first_leaf(data: Any) -> Any:
     return data
 
 
-def as_tensor(value: Any, op: str = "tensor") -> Tensor:
+def as_tensor(value: Any, op: str = "tensor", argument: str = "data") -> Tensor:
     """``value`` itself if it is a tensor; otherwise a tensor of it, by the constructor's rules."""
     if isinstance(value, Recorded):
         return value  # type: ignore[return-value]  # the only subclass users meet
     try:
-        return leaf(array_of(value, op=op))
+        return leaf(array_of(value, op=op, argument=argument))
     except LucidError as error:
         raise located_error(error) from None
 
 
-def scalar(value: Any, dtype: DType) -> Tensor:
-    """A 0-d constant. Equal numbers of one dtype share one tensor."""
+def scalar(value: Any, dtype: DType, op: str | None = None) -> Tensor:
+    """A 0-d constant; ``op`` is what an error names. Equal numbers of one dtype share one tensor."""
     key = (dtype, value.__class__, value) if value else (dtype, value.__class__, repr(value))
     found = _constants.get(key)
     if found is None:
         if len(_constants) >= 1024:
             _constants.clear()
         try:
-            found = _constants[key] = constant(np.array(value, dtype))
+            with np.errstate(over="ignore"):  # too large for a float is infinite
+                found = _constants[key] = constant(np.array(value, dtype))
         except OverflowError:
-            raise ArgumentError(f"the number {value} does not fit into dtype {dtype.name}") from None
+            error = ArgumentError(f"the number {value} does not fit into dtype {dtype.name}", op=op)
+            raise located_error(error) from None
     return found
 
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from lucid import ops
 from lucid.eager import apply, leaf, mode
-from lucid.errors import ArgumentError, DTypeError, LucidError, TraceError
-from lucid.functions.arguments import fail, int_of, sizes_of
+from lucid.errors import ArgumentError, DTypeError, TraceError
+from lucid.functions.arguments import dtype_of, fail, int_of, number_of, sizes_of
 from lucid.ir.graph import Array
-from lucid.ir.types import DType, as_dtype, float32, int64, is_float, is_integer
+from lucid.ir.types import DType, float32, int64, is_float, is_integer
 from lucid.promotion import as_tensor, binary, cast, floating, scalar
 
 if TYPE_CHECKING:
@@ -81,11 +81,7 @@ def next_key() -> Tensor:
 
 
 def _float_dtype(op: str, dtype: object) -> DType:
-    try:
-        result = as_dtype(float32 if dtype is None else dtype)
-    except LucidError as error:
-        error.op = op
-        fail(error)
+    result = dtype_of(op, float32 if dtype is None else dtype)
     if not is_float(result):
         fail(DTypeError(f"dtype={result.name} must be floating", op=op))
     return result
@@ -113,28 +109,61 @@ def randn(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Ten
 
 
 def uniform(low: float, high: float, shape: Any, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
-    """Uniform draws from [low, high)."""
-    unit = apply(
-        ops.random_uniform, next_key(), shape=sizes_of("uniform", (shape,)), dtype=_float_dtype("uniform", dtype)
-    )
-    return _owned(unit * (float(high) - float(low)) + float(low), requires_grad)
+    """Uniform draws from [low, high).
+
+    Raises:
+        ArgumentError: ``low`` is above ``high``.
+        ArgumentTypeError: bounds that are not numbers.
+
+    >>> import lucid
+    >>> draws = lucid.random.uniform(-1, 1, (100,))
+    >>> bool((draws >= -1).all()), bool((draws < 1).all())
+    (True, True)
+    """
+    first, last = float(number_of("uniform", "low", low)), float(number_of("uniform", "high", high))
+    if first > last:
+        fail(ArgumentError(f"low={low} must not be above high={high}", op="uniform"))
+    unit = _unit(ops.random_uniform, "uniform", (shape,), dtype)
+    return _owned(unit * (last - first) + first, requires_grad)
 
 
 def normal(mean: float, std: float, shape: Any, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
-    """Normal draws with the given mean and standard deviation."""
-    if std < 0:
-        fail(ArgumentError(f"std={std} must not be negative", op="normal"))
+    """Normal draws with the given mean and standard deviation.
+
+    Raises:
+        ArgumentError: ``std`` is negative.
+        ArgumentTypeError: ``mean`` or ``std`` is not a number.
+
+    >>> import lucid
+    >>> lucid.random.normal(5, 0, (2,))
+    Tensor([5.0, 5.0])
+    """
+    centre, spread = float(number_of("normal", "mean", mean)), float(number_of("normal", "std", std, 0))
     unit = _unit(ops.random_normal, "normal", (shape,), dtype)
-    return _owned(unit * float(std) + float(mean), requires_grad)
+    return _owned(unit * spread + centre, requires_grad)
 
 
 def bernoulli(p: Any, shape: Any = None, *, dtype: object = None) -> Tensor:
-    """1 with probability ``p``, else 0; ``p`` is a number (then ``shape`` is needed) or a tensor of probabilities."""
+    """1 with probability ``p``, else 0; ``p`` is a number (then ``shape`` is needed) or a tensor of probabilities.
+
+    Raises:
+        ArgumentError: a probability outside 0 .. 1 (in a compiled function, where values are not seen, it counts as
+            the nearer of the two).
+        ArgumentTypeError: ``p`` is not a number although there is a ``shape``.
+
+    >>> import lucid
+    >>> lucid.bernoulli(lucid.tensor([0.0, 1.0]))
+    Tensor([0.0, 1.0])
+    """
     if shape is None:
-        chance = floating(as_tensor(p, "bernoulli"))
+        chance = floating(as_tensor(p, "bernoulli", "p"))
+        if mode.trace is None:
+            wrong = ~((chance._data >= 0) & (chance._data <= 1))
+            if wrong.any():
+                fail(ArgumentError(f"p holds {chance._data[wrong][0]}, but it must lie in 0 .. 1", op="bernoulli"))
         unit = apply(ops.random_uniform, next_key(), shape=chance.shape, dtype=chance.dtype)
     else:
-        chance = scalar(float(p), float32)
+        chance = scalar(float(number_of("bernoulli", "p", p, 0, 1)), float32)
         unit = apply(ops.random_uniform, next_key(), shape=sizes_of("bernoulli", (shape,)), dtype=float32)
     return _owned(cast(binary("lt", unit, chance), _float_dtype("bernoulli", dtype)))
 
@@ -148,9 +177,11 @@ def randint(low: int, high: int | None = None, shape: Any = None, *, size: Any =
         fail(ArgumentError(f"high={high} must be greater than low={low}", op="randint"))
     if high - low > 2**32:
         fail(ArgumentError(f"the range {low} .. {high} holds more than 2**32 integers", op="randint"))
-    wanted = as_dtype(dtype)
+    wanted = dtype_of("randint", dtype)
     if not is_integer(wanted):
         fail(DTypeError(f"dtype={wanted.name} must be an integer dtype", op="randint"))
+    if not np.iinfo(wanted).min <= low < high <= int(np.iinfo(wanted).max) + 1:
+        fail(ArgumentError(f"low={low} .. high={high} are not all values of dtype {wanted.name}", op="randint"))
     sizes = sizes_of("randint", ((() if size is None else size) if shape is None else shape,))
     # 53 random bits scaled to the range: each value's chance is off by less than 2**-21.
     unit = apply(ops.random_uniform, next_key(), shape=sizes, dtype=np.dtype(np.float64))

@@ -15,7 +15,7 @@ import numpy as np
 from lucid import changes
 from lucid.backward import backward
 from lucid.eager import LIVE, leaf_record, left_behind, mode, set_result_class, tensor_of
-from lucid.errors import ArgumentTypeError, DTypeError, GradientError, LucidError, ShapeError
+from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, GradientError, LucidError, ShapeError
 from lucid.functions.arguments import fail
 from lucid.ir.graph import Array
 from lucid.ir.types import type_of
@@ -85,6 +85,9 @@ class Tensor(Methods):
             DTypeError: the dtype is not floating.
             GradientError: this is the result of an operation, not a leaf.
         """
+        if not isinstance(requires_grad, bool | np.bool_):
+            message = f"requires_grad={requires_grad!r} must be True or False, not {type(requires_grad).__name__}"
+            fail(ArgumentTypeError(message, op="requires_grad_"))
         if bool(requires_grad) == self.requires_grad:
             return self
         if requires_grad and self.dtype.kind != "f":
@@ -155,7 +158,10 @@ class Tensor(Methods):
 
         Raises:
             GradientError: the tensor does not require a gradient.
+            ArgumentTypeError: ``hook`` cannot be called.
         """
+        if not callable(hook):
+            fail(ArgumentTypeError(f"hook={hook!r} must be a function of a gradient", op="register_hook"))
         if not self.requires_grad:
             fail(
                 GradientError(
@@ -349,7 +355,11 @@ class Tensor(Methods):
         return float(self._one("float()"))
 
     def __int__(self) -> int:
-        return int(self._one("int()"))
+        value = self._one("int()")
+        try:
+            return int(value)
+        except (ValueError, OverflowError):
+            fail(ArgumentError(f"{value} has no integer", op="int()"))
 
     def __index__(self) -> int:
         value = self._one("index()")

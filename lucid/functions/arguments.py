@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from lucid.eager import located_error
-from lucid.errors import ArgumentError, ArgumentTypeError, LucidError
+from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, LucidError, ShapeError
+from lucid.ir.types import DType, as_dtype
+from lucid.promotion import python_number
 
 
 def fail(error: LucidError) -> NoReturn:
@@ -20,23 +22,65 @@ def int_of(op: str, argument: str, value: Any) -> int:
     if not isinstance(value, bool):
         try:
             return operator.index(value)
-        except TypeError:
+        except (TypeError, ShapeError):  # a tensor that is not one int says so in its own way
             pass
-    fail(ArgumentTypeError(f"{argument}={value!r} must be an int, not {type(value).__name__}", op=op))
+    fail(ArgumentTypeError(f"{argument}={shown(value)} must be an int, not {type(value).__name__}", op=op))
+
+
+def number_of(
+    op: str, argument: str, value: Any, least: float = float("-inf"), most: float = float("inf"), meaning: str = ""
+) -> float:
+    """``value`` as a Python number within bounds; NaN is within none, and bools are refused."""
+    number = python_number(value)
+    if number is None or isinstance(number, bool):
+        fail(ArgumentTypeError(f"{argument}={shown(value)} must be a number, not {type(value).__name__}", op=op))
+    if not least <= number <= most:
+        rule = f"must not be below {least:g}" if most == float("inf") else f"must lie in {least:g} .. {most:g}"
+        if least == float("-inf"):
+            rule = "must be a number"
+        fail(ArgumentError(f"{argument}={value!r} {rule}{meaning}", op=op))
+    return number  # type: ignore[no-any-return]  # an int or a float: checked above
+
+
+def dtype_of(op: str, dtype: object) -> DType:
+    """``dtype`` as an element type.
+
+    Raises:
+        DTypeError: Lucid has no such element type.
+    """
+    try:
+        return as_dtype(dtype)
+    except DTypeError as error:
+        error.op = op
+        fail(error)
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: on one line, and not all of an array."""
+    text = repr(value)
+    return text if len(text) <= 60 and "\n" not in text else f"<{type(value).__name__}>"
+
+
+def is_several(value: object) -> bool:
+    """True for a list or tuple; a string is one (wrong) value."""
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def unpacked(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What a call ``f(2, 3)`` or ``f((2, 3))`` means by its arguments."""
+    return tuple(given[0]) if len(given) == 1 and is_several(given[0]) else given
 
 
 def ints_of(op: str, argument: str, values: Any) -> tuple[int, ...]:
     """``values`` as a tuple of ints; a single int is a tuple of one."""
-    if not isinstance(values, Sequence):
+    if not is_several(values):
         return (int_of(op, argument, values),)
     return tuple([int_of(op, argument, v) for v in values])
 
 
 def sizes_of(op: str, sizes: tuple[Any, ...], argument: str = "shape") -> tuple[int, ...]:
     """Sizes given as ``f(2, 3)`` or ``f((2, 3))``, none negative."""
-    if len(sizes) == 1 and isinstance(sizes[0], Sequence):
-        sizes = tuple(sizes[0])
-    result = ints_of(op, argument, sizes)
+    result = ints_of(op, argument, unpacked(sizes))
     if min(result, default=0) < 0:
         fail(ArgumentError(f"{argument}={result} must not be negative", op=op))
     return result
@@ -64,7 +108,7 @@ def axes_of(op: str, axis: Any, ndim: int, argument: str = "axis") -> tuple[int,
     """Axes counted from the front, in increasing order; None means all."""
     if axis is None:
         return tuple(range(ndim))
-    axes = [axis_of(op, a, ndim, argument) for a in (axis if isinstance(axis, Sequence) else (axis,))]
+    axes = [axis_of(op, a, ndim, argument) for a in (axis if is_several(axis) else (axis,))]
     if len(set(axes)) != len(axes):
         fail(ArgumentError(f"{argument}={axis} names an axis twice", op=op))
     return tuple(sorted(axes))

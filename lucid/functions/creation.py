@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lucid import ops
-from lucid.eager import apply, leaf, mode
+from lucid.eager import apply, leaf, mode, out_of_memory
 from lucid.errors import ArgumentError, ArgumentTypeError, LucidError
-from lucid.functions.arguments import fail, int_of, sizes_of
+from lucid.functions.arguments import dtype_of, fail, int_of, number_of, sizes_of
 from lucid.ir.graph import Array
-from lucid.ir.types import SHORT_NAMES, DType, Scalar, as_dtype, float32, int64
+from lucid.ir.types import SHORT_NAMES, Scalar, TensorType, float32, int64, is_integer, require_addressable
 from lucid.promotion import array_of, as_tensor, python_number
 
 if TYPE_CHECKING:
@@ -49,10 +51,7 @@ def from_numpy(array: Array) -> Tensor:
     if not isinstance(array, np.ndarray):
         fail(ArgumentTypeError(f"array must be a NumPy array, not {type(array).__name__}", op="from_numpy"))
     if array.dtype not in SHORT_NAMES:
-        try:
-            as_dtype(array.dtype)
-        except LucidError as error:
-            fail(error)
+        dtype_of("from_numpy", array.dtype)
     result = leaf(array)
     result._escaped = True
     return result
@@ -80,20 +79,22 @@ def full(shape: Any, fill_value: Scalar, *, dtype: object = None, requires_grad:
 
 def _uniform(op: str, sizes: tuple[Any, ...], value: Any, dtype: object, requires_grad: bool) -> Tensor:
     shape = sizes_of(op, sizes)
-    try:
-        element = as_dtype(float32 if dtype is None else dtype)
-    except LucidError as error:
-        error.op = op
-        fail(error)
+    element = dtype_of(op, float32 if dtype is None else dtype)
     if mode.trace is not None:
         if element.kind == "f":
             value = float(value)
         result = apply(ops.constant, value=value, shape=shape, dtype=element)
         return result.requires_grad_() if requires_grad else result
     try:
-        array = np.full(shape, value, element)
-    except OverflowError:
+        require_addressable(op, TensorType(shape, element))
+        with np.errstate(over="ignore"):  # too large for a float is infinite
+            array = np.full(shape, int(value) if is_integer(element) else value, element)
+    except LucidError as error:
+        fail(error)
+    except (OverflowError, ValueError):  # NaN and infinities are no integers
         fail(ArgumentError(f"the number {value} does not fit into dtype {element.name}", op=op))
+    except MemoryError:
+        fail(out_of_memory(op, TensorType(shape, element)))
     return _new(array, requires_grad)
 
 
@@ -140,14 +141,21 @@ def arange(
     """
     if stop is None:
         start, stop = 0, start
-    numbers = [python_number(v) for v in (start, stop, step)]
-    for name, given, number in zip(("start", "stop", "step"), (start, stop, step), numbers, strict=True):
-        if number is None:
-            fail(ArgumentTypeError(f"{name}={given!r} must be a number", op="arange"))
+    numbers = [
+        _finite("arange", name, v) for name, v in zip(("start", "stop", "step"), (start, stop, step), strict=True)
+    ]
     if numbers[2] == 0:
         fail(ArgumentError("step=0 never reaches stop", op="arange"))
     default = float32 if any(isinstance(n, float) for n in numbers) else int64
-    return _range("arange", np.arange(*numbers), default if dtype is None else dtype, requires_grad)
+    return _range("arange", lambda: np.arange(*numbers), default if dtype is None else dtype, requires_grad)
+
+
+def _finite(op: str, argument: str, value: Any) -> float:
+    """A number that is neither infinite nor NaN."""
+    number = number_of(op, argument, value)
+    if not math.isfinite(number):
+        fail(ArgumentError(f"{argument}={number} must be finite", op=op))
+    return number
 
 
 def linspace(start: float, stop: float, num: int = 50, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
@@ -155,22 +163,20 @@ def linspace(start: float, stop: float, num: int = 50, *, dtype: object = None, 
     count = int_of("linspace", "num", num)
     if count < 0:
         fail(ArgumentError(f"num={count} must not be negative", op="linspace"))
-    for name, value in (("start", start), ("stop", stop)):
-        if python_number(value) is None:
-            fail(ArgumentTypeError(f"{name}={value!r} must be a number", op="linspace"))
-    return _range("linspace", np.linspace(start, stop, count), float32 if dtype is None else dtype, requires_grad)
+    first, last = _finite("linspace", "start", start), _finite("linspace", "stop", stop)
+    return _range("linspace", lambda: np.linspace(first, last, count), dtype, requires_grad)
 
 
 def eye(rows: int, columns: int | None = None, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
-    n, m = sizes_of("eye", (rows, rows if columns is None else columns))
-    return _range("eye", np.eye(n, m), float32 if dtype is None else dtype, requires_grad)
+    (n,), (m,) = sizes_of("eye", (rows,), "rows"), sizes_of("eye", (rows if columns is None else columns,), "columns")
+    return _range("eye", lambda: np.eye(n, m), dtype, requires_grad)
 
 
-def _range(op: str, array: Array, dtype: object, requires_grad: bool) -> Tensor:
+def _range(op: str, make: Callable[[], Array], dtype: object, requires_grad: bool) -> Tensor:
+    element = dtype_of(op, float32 if dtype is None else dtype)
     try:
-        element: DType = as_dtype(dtype)
-    except LucidError as error:
-        error.op = op
-        fail(error)
+        array = make()
+    except (MemoryError, OverflowError, ValueError):  # NumPy's three ways to say so
+        fail(out_of_memory(op))
     return _new(array.astype(element), requires_grad)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lucid import ops
 from lucid.eager import Recorded, apply
-from lucid.errors import ArgumentTypeError, DTypeError
-from lucid.functions.arguments import either, fail
-from lucid.ir.types import as_dtype, bool_, float32, int64
+from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError
+from lucid.functions.arguments import dtype_of, fail
+from lucid.ir.types import bool_, float32, int64
 from lucid.promotion import as_tensor, binary, floating, python_number, scalar, together, weak_dtype
 from lucid.promotion import cast as promote
 
@@ -213,7 +215,7 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
                 not isinstance(first, bool) or not isinstance(second, bool),
             )
             dtype = float32 if float_ else int64 if int_ else bool_
-            a, b = scalar(first, dtype), scalar(second, dtype)
+            a, b = scalar(first, dtype, "where"), scalar(second, dtype, "where")
     a, b = together(a, b, "where")
     return apply(ops.where, condition, a, b)
 
@@ -237,11 +239,13 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
             dtype = weak_dtype(dtype, number)
     if dtype.kind == "f":
         low, high = None if low is None else float(low), None if high is None else float(high)
+    for argument, number in (("min", low), ("max", high)):
+        if number is not None and dtype.kind in "iu" and not np.iinfo(dtype).min <= number <= np.iinfo(dtype).max:
+            fail(ArgumentError(f"{argument}={number} is not a value of dtype {dtype.name}", op="clip"))
     return apply(ops.clip, promote(x, dtype), lo=low, hi=high)
 
 
-def cast(x: Any, dtype: object = None, *, copy: bool = False) -> Tensor:
+def cast(x: Any, dtype: object) -> Tensor:
     """``x`` as another dtype; floats become integers by truncation. ``x`` itself if it has that dtype already."""
     x = as_tensor(x, "astype")
-    wanted = as_dtype(either("astype", dtype, None))
-    return promote(x, wanted)
+    return promote(x, dtype_of("astype", dtype))

@@ -9,9 +9,9 @@ import numpy as np
 from lucid import ops
 from lucid.eager import Recorded, apply
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, IndexRangeError
-from lucid.functions.arguments import axis_of, either, fail, int_of
+from lucid.functions.arguments import axis_of, dtype_of, fail, int_of
 from lucid.functions.movement import reshape
-from lucid.ir.types import as_dtype, is_integer
+from lucid.ir.types import is_integer
 from lucid.promotion import as_tensor
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def take(x: Any, indices: Any, axis: int = 0, *, dim: Any = None) -> Tensor:
 def one_hot(x: Any, classes: int, dtype: object = np.int64) -> Tensor:
     """A new last axis of ``classes`` places: 1 at the element's value, 0 elsewhere; a value out of range marks none."""
     x = as_tensor(x, "one_hot")
-    return apply(ops.one_hot, x, classes=int_of("one_hot", "classes", classes), dtype=as_dtype(dtype))
+    return apply(ops.one_hot, x, classes=int_of("one_hot", "classes", classes), dtype=dtype_of("one_hot", dtype))
 
 
 def _positions(indices: Tensor) -> Tensor:
@@ -155,4 +155,4 @@ def _refuse_several() -> NoReturn:
 
 def index_select(x: Any, axis: int, indices: Any) -> Tensor:
     """PyTorch's order of arguments for ``take``."""
-    return take(x, indices, either("index_select", axis, None))
+    return take(x, indices, axis)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lucid import ops
-from lucid.eager import Recorded, apply
+from lucid.eager import apply
 from lucid.errors import ArgumentError, ArgumentTypeError, ShapeError
-from lucid.functions.arguments import axes_of, axis_of, either, fail, int_of, ints_of
+from lucid.functions.arguments import axes_of, axis_of, either, fail, int_of, ints_of, is_several, unpacked
 from lucid.promotion import as_tensor, cast, python_number, weak_dtype
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ def reshape(x: Any, *shape: Any) -> Tensor:
     (2, 3)
     """
     x = as_tensor(x, "reshape")
-    if len(shape) == 1 and isinstance(shape[0], Sequence):
-        shape = tuple(shape[0])
-    sizes = ints_of("reshape", "shape", shape)
+    sizes = ints_of("reshape", "shape", unpacked(shape))
+    if min(sizes, default=0) < -1:
+        fail(ArgumentError(f"shape={sizes} must not be negative, but for one -1 that is worked out", op="reshape"))
     if -1 in sizes:
         known = -math.prod(sizes)
         if sizes.count(-1) > 1 or known <= 0 or x.size % known:
@@ -77,31 +77,35 @@ def unsqueeze(x: Any, axis: Any = None, *, dim: Any = None) -> Tensor:
 
 def permute(x: Any, *order: Any) -> Tensor:
     """Axes in another order: axis ``k`` of the result is axis ``order[k]`` of ``x``; all axes must be named."""
-    x = as_tensor(x, "permute")
-    if len(order) == 1 and isinstance(order[0], Sequence):
-        order = tuple(order[0])
-    perm = tuple([axis_of("permute", k, x.ndim, "order") for k in order])
+    return _permuted("permute", "order", x, unpacked(order))
+
+
+def _permuted(op: str, argument: str, x: Any, order: tuple[Any, ...]) -> Tensor:
+    x = as_tensor(x, op)
+    perm = tuple([axis_of(op, k, x.ndim, argument) for k in order])
+    if sorted(perm) != list(range(x.ndim)):
+        fail(ArgumentError(f"{argument}={order} must name each of the {x.ndim} axes of shape {x.shape} once", op=op))
     return apply(ops.transpose, x, perm=perm)
 
 
 def transpose(x: Any, *axes: Any) -> Tensor:
     """``transpose(0, 1)`` swaps two axes; with no axes it reverses all of them; with all axes it is ``permute``."""
     x = as_tensor(x, "transpose")
-    if len(axes) == 1 and isinstance(axes[0], Sequence):
-        axes = tuple(axes[0])
-        if len(axes) != 2 or x.ndim == 2:
-            return permute(x, axes)
-    if not axes:
-        return permute(x, tuple(reversed(range(x.ndim))))
-    if len(axes) == 2:
-        return swapaxes(x, *axes)
-    return permute(x, axes)
+    together = unpacked(axes)
+    if not together:
+        together = tuple(reversed(range(x.ndim)))
+    elif len(together) == 2 and (x.ndim != 2 or together is axes):
+        return _swapped("transpose", x, (("axes[0]", together[0]), ("axes[1]", together[1])))
+    return _permuted("transpose", "axes", x, together)
 
 
 def swapaxes(x: Any, axis0: int, axis1: int) -> Tensor:
     """Two axes exchanged."""
-    x = as_tensor(x, "swapaxes")
-    a, b = axis_of("swapaxes", axis0, x.ndim, "axis0"), axis_of("swapaxes", axis1, x.ndim, "axis1")
+    return _swapped("swapaxes", as_tensor(x, "swapaxes"), (("axis0", axis0), ("axis1", axis1)))
+
+
+def _swapped(op: str, x: Tensor, axes: tuple[tuple[str, Any], tuple[str, Any]]) -> Tensor:
+    a, b = [axis_of(op, axis, x.ndim, argument) for argument, axis in axes]
     perm = list(range(x.ndim))
     perm[a], perm[b] = b, a
     return apply(ops.transpose, x, perm=tuple(perm))
@@ -128,9 +132,7 @@ def expand(x: Any, *shape: Any) -> Tensor:
 
 def _broadcast(op: str, x: Any, shape: tuple[Any, ...]) -> Tensor:
     x = as_tensor(x, op)
-    if len(shape) == 1 and isinstance(shape[0], Sequence):
-        shape = tuple(shape[0])
-    sizes = ints_of(op, "shape", shape)
+    sizes = ints_of(op, "shape", unpacked(shape))
     offset = len(sizes) - x.ndim
     result = []
     for k, n in enumerate(sizes):
@@ -152,9 +154,7 @@ def flip(x: Any, axis: Any = None, *, dim: Any = None, dims: Any = None) -> Tens
 def tile(x: Any, *repeats: Any) -> Tensor:
     """``x`` repeated ``repeats[k]`` times along axis ``k``, as ``numpy.tile`` and PyTorch's ``repeat``."""
     x = as_tensor(x, "tile")
-    if len(repeats) == 1 and isinstance(repeats[0], Sequence):
-        repeats = tuple(repeats[0])
-    counts = ints_of("tile", "repeats", repeats)
+    counts = ints_of("tile", "repeats", unpacked(repeats))
     if min(counts, default=0) < 0:
         fail(ArgumentError(f"repeats={counts} must not be negative", op="tile"))
     ndim = max(len(counts), x.ndim)
@@ -167,11 +167,11 @@ def tile(x: Any, *repeats: Any) -> Tensor:
 
 def _tensors(op: str, tensors: Any) -> list[Tensor]:
     """Several tensors of one dtype."""
-    if isinstance(tensors, Recorded) or not isinstance(tensors, Sequence):
+    if not is_several(tensors):
         fail(ArgumentTypeError(f"tensors must be a list or tuple, not {type(tensors).__name__}", op=op))
     if not tensors:
         fail(ArgumentError("tensors is empty: there must be at least one", op=op))
-    result = [as_tensor(t, op) for t in tensors]
+    result = [as_tensor(t, op, f"tensors[{k}]") for k, t in enumerate(tensors)]
     common = result[0].dtype
     for t in result[1:]:
         common = np.promote_types(common, t.dtype)
@@ -218,16 +218,18 @@ def pad(x: Any, pad_width: Any, value: float = 0) -> Tensor:
     number = python_number(value)
     if number is None:
         fail(ArgumentTypeError(f"value has type {type(value).__name__}, but it must be a number", op="pad"))
-    if isinstance(pad_width, int):
-        pairs = [(pad_width, pad_width)] * x.ndim
-    elif isinstance(pad_width, Sequence) and all(isinstance(p, Sequence) and len(p) == 2 for p in pad_width):
+    if not is_several(pad_width):
+        pairs = [(int_of("pad", "pad_width", pad_width),) * 2] * x.ndim
+    elif all(is_several(p) and len(p) == 2 for p in pad_width):
         pairs = [ints_of("pad", "pad_width", p) for p in pad_width]  # type: ignore[misc]  # pairs, checked above
-    elif isinstance(pad_width, Sequence) and len(pad_width) == 2:
+    elif len(pad_width) == 2 and not any(map(is_several, pad_width)):
         pairs = [ints_of("pad", "pad_width", pad_width)] * x.ndim  # type: ignore[list-item]  # a pair
     else:
         pairs = []
     if len(pairs) == 1:
         pairs = pairs * x.ndim
+    if min(map(min, pairs), default=0) < 0:
+        fail(ArgumentError(f"pad_width={pad_width!r} must not be negative", op="pad", hint="x[1:-1] cuts edges off"))
     if len(pairs) != x.ndim:
         fail(
             ArgumentError(
@@ -246,7 +248,7 @@ def split(x: Any, sizes: Any, axis: int = 0, *, dim: Any = None) -> list[Tensor]
     x = as_tensor(x, "split")
     axis = axis_of("split", axis if dim is None else dim, x.ndim)
     length = x.shape[axis]
-    if isinstance(sizes, Sequence):
+    if is_several(sizes):
         pieces = ints_of("split", "sizes", sizes)
         if min(pieces, default=0) < 0 or sum(pieces) != length:
             fail(ArgumentError(f"sizes={pieces} must add up to {length}, the size of axis {axis}", op="split"))

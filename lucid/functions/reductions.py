@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from lucid import ops
 from lucid.eager import apply
 from lucid.errors import ArgumentError, ShapeError
-from lucid.functions.arguments import axes_of, axis_of, either, fail
+from lucid.functions.arguments import axes_of, axis_of, dtype_of, either, fail, number_of
 from lucid.functions.elementwise import exp, log, sqrt
-from lucid.ir.types import as_dtype, bool_, int64, uint64
+from lucid.ir.types import bool_, int64, uint64
 from lucid.promotion import as_tensor, binary, cast, floating, scalar
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def _arguments(op: str, x: Tensor, axis: Any, keepdims: bool, dim: Any, keepdim:
 def _accumulator(x: Tensor, dtype: object) -> Tensor:
     """``x`` in the dtype its sum is computed in: small integers and bools would overflow in their own."""
     if dtype is not None:
-        return cast(x, as_dtype(dtype))
+        return cast(x, dtype_of("sum", dtype))
     if x.dtype.kind == "u":
         return cast(x, uint64)
     return cast(x, int64) if x.dtype.kind in "bi" else x
@@ -74,14 +74,10 @@ def var(
     """
     x = floating(as_tensor(x, "var"))
     arguments = _arguments("var", x, axis, keepdims, dim, keepdim)
-    count = math.prod(x.shape[k] for k in arguments["axes"])
+    count = math.prod(x.shape[k] for k in arguments["axes"]) - number_of("var", "correction", correction)
     centred = x - mean(x, arguments["axes"], True)
     total = apply(ops.sum, apply(ops.mul, centred, centred), **arguments)
-    return apply(ops.div, total, scalar(max_number(count - correction, 0), x.dtype))
-
-
-def max_number(a: float, b: float) -> float:
-    return a if a > b else b
+    return apply(ops.div, total, scalar(count if count > 0 else 0, x.dtype))
 
 
 def std(

@@ -18,7 +18,7 @@ from lucid.errors import IRError, LucidError
 from lucid.ir.expr import Axis, Expr
 from lucid.ir.location import Location, Where, here, resolve
 from lucid.ir.operators import Operators
-from lucid.ir.types import Scalar, TensorType
+from lucid.ir.types import Scalar, TensorType, require_addressable
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Attrs: TypeAlias = Mapping[str, Any]
@@ -94,7 +94,9 @@ class Op:
         if found is None:
             if len(self._calls) > 4096:  # forgetting one costs a repeated inference, nothing else
                 self._calls.clear()
-            found = self._calls[key] = Call(self, types, attrs, self.infer(*types, **attrs))
+            result = self.infer(*types, **attrs)
+            require_addressable(self.name, result)
+            found = self._calls[key] = Call(self, types, attrs, result)
         return found
 
     def __call__(self, *inputs: Node, **attrs: Any) -> Node:

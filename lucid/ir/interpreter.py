@@ -77,7 +77,7 @@ def check_arrays(graph: Graph, arrays: Sequence[Array]) -> None:
 def _check_array(name: str, wanted: TensorType, array: Array) -> None:
     if not isinstance(array, np.ndarray):
         raise ArgumentTypeError(
-            f"input {name} must be a NumPy array, but it is a {type(array).__name__}", hint="use numpy.asarray"
+            f"input {name} must be an array, but it is of type {type(array).__name__}", hint="use numpy.asarray"
         )
     if array.dtype != wanted.dtype:
         raise DTypeError(

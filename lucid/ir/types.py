@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from lucid.errors import DTypeError
+from lucid.errors import DTypeError, ShapeError
 
 DType: TypeAlias = np.dtype[Any]
 Shape: TypeAlias = tuple[int, ...]
@@ -55,9 +55,9 @@ def as_dtype(value: object) -> DType:
         return float32
     if isinstance(value, str) and value in BY_SHORT_NAME:
         return BY_SHORT_NAME[value]
-    try:
-        dtype: DType | None = np.dtype(value)  # type: ignore[call-overload]  # any object: refused below
-    except TypeError:
+    try:  # NumPy would take None for float64
+        dtype: DType | None = None if value is None else np.dtype(value)  # type: ignore[call-overload]  # any object
+    except (TypeError, ValueError, SyntaxError):
         dtype = None
     if dtype is None or dtype not in SHORT_NAMES:
         names = ", ".join(d.name for d in SHORT_NAMES)
@@ -116,6 +116,16 @@ class TensorType:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TensorType, (self.shape, self.dtype)
+
+
+def require_addressable(op: str, type: TensorType) -> None:
+    """Refuse a type that no memory can hold.
+
+    Raises:
+        ShapeError: it takes 2**63 bytes or more.
+    """
+    if type.size * type.dtype.itemsize >= 2**63:
+        raise ShapeError(f"the result of shape {type.shape} would have {type.size} elements: no memory holds it", op=op)
 
 
 def type_of(array: np.ndarray[Any, Any]) -> TensorType:

@@ -13,7 +13,7 @@ import numpy as np
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from lucid.ir.expr import Axis, Expr, Operand, select
 from lucid.ir.graph import Array, BadSample, Node, Op, Sample
-from lucid.ir.types import Scalar, Shape, TensorType, bool_, float32, float64, int32, is_float
+from lucid.ir.types import Scalar, Shape, TensorType, bool_, float32, float64, int32, is_float, is_integer, uint8
 from lucid.ops.common import require_length, require_same_dtype
 from lucid.ops.sampling import smooth
 
@@ -98,6 +98,8 @@ class Pad(Op):
                 raise ArgumentError(f"{argument}={counts} must not be negative", op=self.name)
         if isinstance(value, float) and not is_float(x.dtype) and not value.is_integer():
             raise ArgumentTypeError(f"value={value} cannot pad dtype {x.dtype.name}", op=self.name)
+        if is_integer(x.dtype) and not np.iinfo(x.dtype).min <= value <= np.iinfo(x.dtype).max:
+            raise ArgumentError(f"value={value} is not a value of dtype {x.dtype.name}", op=self.name)
         sizes = zip(x.shape, low, high, interior, strict=True)
         return x.with_shape([a + n + b + max(n - 1, 0) * s for n, a, b, s in sizes])
 
@@ -147,6 +149,7 @@ class Pad(Op):
         yield BadSample(
             (x.with_dtype(int32),), {**good, "value": 0.5}, ArgumentTypeError, ("pad", "value=0.5", "int32")
         )
+        yield BadSample((x.with_dtype(uint8),), {**good, "value": 256}, ArgumentError, ("pad", "value=256", "uint8"))
 
 
 def _lattice(shape: Shape, low: Ints, interior: Ints) -> tuple[Ints, Ints, Ints]:
