@@ -254,3 +254,10 @@ def test_a_switch_turned_after_compiling_is_refused() -> None:
     sgd.param_groups[0]["momentum"] = 0.9
     with pytest.raises(TraceError, match="momentum of group 0 changed"):
         live["lr"]
+
+
+def test_state_is_called_after_its_parameter_in_graphs() -> None:
+    model = nn.Sequential(nn.Linear(2, 1))
+    sgd = optim.SGD([*model.parameters(), lucid.zeros(1, requires_grad=True)], lr=0.1, momentum=0.9)
+    names = [t.name for state in sgd.state.values() for t in state.values()]
+    assert names == ["0.weight.momentum_buffer", "0.bias.momentum_buffer", "momentum_buffer"]
