@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from measure import interleaved, peak_work
 
+import lucid
 from lucid.ir.graph import Graph, input_node
 from lucid.ir.types import type_of
 from lucid.ops import conv2d, conv2d_input_grad, conv2d_weight_grad
@@ -57,12 +58,13 @@ def torch_work(kind: str, x: Any, w: Any, g: Any, stride: int, padding: int) -> 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--threads", type=int, default=1, help="threads given to PyTorch; Lucid uses one")
+    options.add_argument("--threads", type=int, default=1, help="threads of Lucid and of PyTorch")
     options.add_argument("--rounds", type=int, default=15)
     arguments = options.parse_args()
     import torch
 
     torch.set_num_threads(arguments.threads)
+    lucid.set_num_threads(arguments.threads)
     torch.set_grad_enabled(False)
     rng = np.random.default_rng(0)
     peak, peak_flops = peak_work()
