@@ -21,7 +21,7 @@ from safetensors.numpy import save as serialize
 
 from lucid.eager import leaf
 from lucid.errors import ArgumentTypeError, LucidError, StateError
-from lucid.functions.arguments import fail
+from lucid.functions.arguments import fail, shown
 from lucid.ir.graph import Array
 from lucid.promotion import as_tensor
 from lucid.tensor import Tensor
@@ -64,7 +64,8 @@ def save(state: Mapping[Any, Any], path: PathArgument, metadata: Mapping[str, st
                 f"state must be a dictionary, not {type(state).__name__}", op=op, hint="save module.state_dict()"
             )
         )
-    texts = dict(metadata or {})
+    path = _path(op, path)
+    texts = dict(metadata) if isinstance(metadata, Mapping) else {} if metadata is None else {"": metadata}
     if not all(isinstance(text, str) for pair in texts.items() for text in pair) or _STRUCTURE in texts:
         fail(ArgumentTypeError(f"metadata must map strings to strings, {_STRUCTURE!r} excepted", op=op))
     arrays: dict[str, Array] = {}
@@ -86,6 +87,7 @@ def load(path: PathArgument) -> dict[Any, Any]:
         StateError: the file is not there, is not a whole safetensors file, or holds element types Lucid does not have.
     """
     op = "load"
+    path = _path(op, path)
     tensors, texts = _read(op, path)
     text = texts.get(_STRUCTURE)
     if text is None:
@@ -102,7 +104,7 @@ def metadata(path: PathArgument) -> dict[str, str]:
     Raises:
         StateError: as ``load``.
     """
-    _, texts = _read("metadata", path, with_tensors=False)
+    _, texts = _read("metadata", _path("metadata", path), with_tensors=False)
     return {name: text for name, text in texts.items() if name != _STRUCTURE}
 
 
@@ -171,6 +173,13 @@ def _at(path: str) -> str:
 
 
 # --- files ---
+
+
+def _path(op: str, path: Any) -> str:
+    """``path`` as a string."""
+    if not isinstance(path, str | PathLike):
+        fail(ArgumentTypeError(f"path={shown(path)} must be a string or a path, not {type(path).__name__}", op=op))
+    return os.fspath(path)
 
 
 def _replace(path: Path, data: bytes) -> None:

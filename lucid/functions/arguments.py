@@ -30,14 +30,20 @@ def int_of(op: str, argument: str, value: Any) -> int:
 def number_of(
     op: str, argument: str, value: Any, least: float = float("-inf"), most: float = float("inf"), meaning: str = ""
 ) -> float:
-    """``value`` as a Python number within bounds; NaN is within none, and bools are refused."""
+    """``value`` as a Python number within bounds; bools are refused, and so is NaN, which is within none."""
     number = python_number(value)
     if number is None or isinstance(number, bool):
         fail(ArgumentTypeError(f"{argument}={shown(value)} must be a number, not {type(value).__name__}", op=op))
     if not least <= number <= most:
-        rule = f"must not be below {least:g}" if most == float("inf") else f"must lie in {least:g} .. {most:g}"
-        if least == float("-inf"):
-            rule = "must be a number"
+        rule = f"must lie in {least:g} .. {most:g}"
+        if most == float("inf"):
+            rule = (
+                "must not be negative"
+                if least == 0
+                else "must be a number"
+                if least == -most
+                else f"must be at least {least:g}"
+            )
         fail(ArgumentError(f"{argument}={value!r} {rule}{meaning}", op=op))
     return number  # type: ignore[no-any-return]  # an int or a float: checked above
 

@@ -61,7 +61,8 @@ def as_dtype(value: object) -> DType:
         dtype = None
     if dtype is None or dtype not in SHORT_NAMES:
         names = ", ".join(d.name for d in SHORT_NAMES)
-        raise DTypeError(f"dtype={value!r} is not supported", op="dtype", hint=f"use one of {names}")
+        shown = value.name if isinstance(value, np.dtype) else repr(value)
+        raise DTypeError(f"dtype={shown} is not supported", op="dtype", hint=f"use one of {names}")
     return dtype
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lucid.errors import ArgumentError, ArgumentTypeError
-from lucid.functions.arguments import fail, int_of
+from lucid.functions.arguments import fail, int_of, number_of
 
 
 def positive(op: str, argument: str, value: Any) -> int:
@@ -25,9 +25,4 @@ def flag(op: str, argument: str, value: Any) -> bool:
 
 def number(op: str, argument: str, value: Any, least: float = 0.0, most: float = float("inf")) -> float:
     """A number within bounds. NaN is within none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        fail(ArgumentTypeError(f"{argument}={value!r} must be a number, not {type(value).__name__}", op=op))
-    if not least <= value <= most:
-        rule = f"must not be below {least:g}" if most == float("inf") else f"must lie in {least:g} .. {most:g}"
-        fail(ArgumentError(f"{argument}={value!r} {rule}", op=op))
-    return float(value)
+    return float(number_of(op, argument, value, least, most))

@@ -59,6 +59,9 @@ class _Ordered(Module):
 
     def extend(self, modules: Iterable[Module]) -> Any:
         """Add several modules at the end; returns the container."""
+        if not isinstance(modules, Iterable):
+            message = f"modules must be a sequence of modules, not {type(modules).__name__}"
+            fail(ArgumentTypeError(message, op=type(self).__name__))
         for module in list(modules):
             self.append(module)
         return self

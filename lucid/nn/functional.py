@@ -5,15 +5,14 @@ Error messages name the arguments a user passes. Images are NCHW, convolution we
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from lucid import ops
-from lucid.eager import apply, mode
-from lucid.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
-from lucid.functions.arguments import axis_of, fail, int_of
+from lucid.eager import Recorded, apply, mode
+from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, IndexRangeError, ShapeError
+from lucid.functions.arguments import fail, int_of, is_several, number_of
 from lucid.functions.elementwise import erf, exp, log1p, maximum, relu, sigmoid, sqrt, tanh, where
 from lucid.functions.indexing import one_hot
 from lucid.functions.linalg import matmul
@@ -21,6 +20,7 @@ from lucid.functions.movement import transpose
 from lucid.functions.reductions import log_softmax, softmax
 from lucid.grad_modes import no_grad
 from lucid.ir.types import bool_
+from lucid.ops.common import require_same_dtype
 from lucid.promotion import as_tensor, floating
 from lucid.random import next_key
 
@@ -43,7 +43,7 @@ def pair(op: str, argument: str, value: Any, least: int = 1) -> Pair:
     Raises:
         ArgumentTypeError, ArgumentError: not ints, not two of them, or one below ``least``.
     """
-    given = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
+    given = tuple(value) if is_several(value) else (value, value)
     if len(given) != 2:
         fail(ArgumentError(f"{argument}={value!r} must be an int or a pair of ints (height, width)", op=op))
     result = int_of(op, argument, given[0]), int_of(op, argument, given[1])
@@ -66,7 +66,7 @@ def paddings(op: str, value: Any, kernel: Pair, dilation: Pair) -> tuple[Pair, P
             fail(ArgumentError(f"padding={value!r} must be 'same', 'valid', an int or a pair of ints", op=op))
         total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         return (total[0] // 2, total[0] - total[0] // 2), (total[1] // 2, total[1] - total[1] // 2)
-    if isinstance(value, Sequence) and len(value) == 2 and all(isinstance(v, Sequence) for v in value):
+    if is_several(value) and len(value) == 2 and all(map(is_several, value)):
         return pair(op, "padding", value[0], 0), pair(op, "padding", value[1], 0)
     h, w = pair(op, "padding", value, 0)
     return (h, h), (w, w)
@@ -75,19 +75,34 @@ def paddings(op: str, value: Any, kernel: Pair, dilation: Pair) -> tuple[Pair, P
 def _bias(op: str, y: Tensor, bias: Any, features: int, axis: int) -> Tensor:
     if bias is None:
         return y
-    shift = as_tensor(bias, op)
+    shift = as_tensor(bias, op, "bias")
+    _one_dtype(op, output=y, bias=shift)
     if shift.shape != (features,):
         fail(ShapeError(f"bias has shape {shift.shape}, but it must be ({features},), one per output", op=op))
     return y + (shift if axis == -1 else shift.reshape(1, -1, 1, 1))
 
 
+def _one_dtype(op: str, **tensors: Tensor) -> None:
+    """Layers do not promote: a float64 image in a float32 model is a mistake, and would slow down all that follows."""
+    try:
+        require_same_dtype(op, **{name: t.type for name, t in tensors.items()})
+    except DTypeError as error:
+        fail(error)
+
+
 def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
-    """``input @ weight.T + bias``: input ``(..., in)``, weight ``(out, in)``, bias ``(out,)``.
+    """``input @ weight.T + bias``: input ``(..., in)``, weight ``(out, in)``, bias ``(out,)``, all of one dtype.
 
     Raises:
         ShapeError: the sizes do not fit.
+        DTypeError: more than one dtype.
+
+    >>> import lucid
+    >>> linear(lucid.tensor([[1.0, 2.0]]), lucid.tensor([[3.0, 4.0]]), lucid.tensor([0.5]))
+    Tensor([[11.5]])
     """
-    input, weight = as_tensor(input, "linear"), as_tensor(weight, "linear")
+    input, weight = as_tensor(input, "linear", "input"), as_tensor(weight, "linear", "weight")
+    _one_dtype("linear", input=input, weight=weight)
     if weight.ndim != 2:
         fail(ShapeError(f"weight has shape {weight.shape}, but it must be (out_features, in_features)", op="linear"))
     if input.ndim == 0 or input.shape[-1] != weight.shape[1]:
@@ -119,7 +134,7 @@ def conv2d(
     >>> conv2d(lucid.ones(1, 1, 3, 3), lucid.ones(1, 1, 2, 2)).shape
     (1, 1, 2, 2)
     """
-    input, weight = as_tensor(input, "conv2d"), as_tensor(weight, "conv2d")
+    input, weight = as_tensor(input, "conv2d", "input"), as_tensor(weight, "conv2d", "weight")
     if weight.ndim != 4:
         shape = "(out_channels, in_channels / groups, kH, kW)"
         fail(ShapeError(f"weight has shape {weight.shape}, but it must be {shape}", op="conv2d"))
@@ -151,12 +166,28 @@ def _pool_padding(op: str, padding: Any, kernel: Pair, dilation: Pair) -> tuple[
 
 
 def max_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1) -> Tensor:
-    """The largest pixel of each window of ``(N, C, H, W)`` images; ``stride`` is ``kernel_size`` unless given."""
+    """The largest pixel of each window of ``(N, C, H, W)`` images; padding counts as -inf.
+
+    Args:
+        kernel_size: the window, an int or (height, width).
+        stride: steps between windows; ``kernel_size`` unless given.
+        padding: as for ``conv2d``, at most half a window on each side.
+        dilation: steps between the pixels of a window.
+
+    Raises:
+        ShapeError: ``input`` has not 4 dimensions, or is smaller than a window.
+        DTypeError: ``input`` is not floating.
+        ArgumentError, ArgumentTypeError: not ints, or out of these rules.
+
+    >>> import lucid
+    >>> max_pool2d(lucid.arange(16.0).reshape(1, 1, 4, 4), 2).tolist()
+    [[[[5.0, 7.0], [13.0, 15.0]]]]
+    """
     kernel = pair("max_pool2d", "kernel_size", kernel_size)
     spread = pair("max_pool2d", "dilation", dilation)
     return apply(
         ops.max_pool2d,
-        as_tensor(input, "max_pool2d"),
+        as_tensor(input, "max_pool2d", "input"),
         kernel_size=kernel,
         stride=kernel if stride is None else pair("max_pool2d", "stride", stride),
         padding=_pool_padding("max_pool2d", padding, kernel, spread),
@@ -167,14 +198,27 @@ def max_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 
 def avg_pool2d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, count_include_pad: bool = True
 ) -> Tensor:
-    """The mean of each window of ``(N, C, H, W)`` images; ``stride`` is ``kernel_size`` unless given.
+    """The mean of each window of ``(N, C, H, W)`` images; padding counts as 0.
 
-    ``count_include_pad=False`` divides by the number of real pixels in the window instead of its size.
+    Args:
+        kernel_size: the window, an int or (height, width).
+        stride: steps between windows; ``kernel_size`` unless given.
+        padding: as for ``conv2d``, at most half a window on each side.
+        count_include_pad: whether to divide by the window's size, or only by the number of real pixels in it.
+
+    Raises:
+        ShapeError: ``input`` has not 4 dimensions, or is smaller than a window.
+        DTypeError: ``input`` is not floating.
+        ArgumentError, ArgumentTypeError: not ints, or out of these rules.
+
+    >>> import lucid
+    >>> avg_pool2d(lucid.arange(16.0).reshape(1, 1, 4, 4), 2).tolist()
+    [[[[2.5, 4.5], [10.5, 12.5]]]]
     """
     kernel = pair("avg_pool2d", "kernel_size", kernel_size)
     return apply(
         ops.avg_pool2d,
-        as_tensor(input, "avg_pool2d"),
+        as_tensor(input, "avg_pool2d", "input"),
         kernel_size=kernel,
         stride=kernel if stride is None else pair("avg_pool2d", "stride", stride),
         padding=_pool_padding("avg_pool2d", padding, kernel, (1, 1)),
@@ -194,16 +238,39 @@ def batch_norm(
 ) -> Tensor:
     """Each channel (axis 1) shifted to mean 0 and scaled to variance 1, then ``* weight + bias``.
 
-    In training, mean and variance are the batch's, and the running ones move towards them by ``momentum`` (towards the
-    unbiased variance, as in PyTorch); otherwise the running ones are used.
+    In training, mean and variance are the batch's, and the running ones, if given, move towards them by ``momentum``
+    (towards the unbiased variance, as in PyTorch); otherwise the running ones are used.
+
+    Args:
+        input: ``(N, C, ...)``.
+        running_mean, running_var, weight, bias: ``(C,)``, or None.
+        eps: added to the variance.
 
     Raises:
         ShapeError: too few axes, a statistic of the wrong shape, or, in training, only one value per channel.
+        DTypeError: running statistics that are not floating.
+        ArgumentError, ArgumentTypeError: one running statistic without the other, or none where they are needed;
+            running statistics that are not tensors; ``eps`` or ``momentum`` that is not a number, or negative.
+
+    >>> import lucid
+    >>> batch_norm(lucid.tensor([[1.0], [3.0]]), None, None, training=True, eps=0)
+    Tensor([[-1.0],
+            [1.0]])
     """
     op = "batch_norm"
-    x = floating(as_tensor(input, op))
+    x = floating(as_tensor(input, op, "input"))
     if x.ndim < 2:
         fail(ShapeError(f"input has shape {x.shape}, but it needs a batch and a channel axis", op=op))
+    for name, statistic in (("running_mean", running_mean), ("running_var", running_var)):
+        if statistic is not None:
+            _require_statistic(op, name, statistic)
+    if (running_mean is None) != (running_var is None):
+        fail(ArgumentError("running_mean and running_var must be given together, or neither", op=op))
+    eps = number_of(op, "eps", eps, 0)
+    if not isinstance(momentum, Recorded):
+        momentum = number_of(op, "momentum", momentum, 0, 1)
+    weight = None if weight is None else as_tensor(weight, op, "weight")
+    bias = None if bias is None else as_tensor(bias, op, "bias")
     channels = x.shape[1]
     named = (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias))
     for name, t in named:
@@ -238,11 +305,26 @@ def batch_norm(
     return y if bias is None else y + bias.reshape(column)
 
 
+def _require_statistic(op: str, name: str, t: Any) -> None:
+    """Running statistics are written to: they must be tensors, and able to hold fractions."""
+    if not isinstance(t, Recorded):
+        fail(ArgumentTypeError(f"{name} must be a tensor, which is updated, not {type(t).__name__}", op=op))
+    if t.dtype.kind != "f":
+        fail(DTypeError(f"{name} has dtype {t.dtype.name}, but it must be floating", op=op))
+
+
 def dropout(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
-    """Elements set to 0 with probability ``p``, the others scaled by ``1 / (1 - p)``; the identity if not training."""
-    x = as_tensor(input, "dropout")
-    if not isinstance(p, int | float) or not 0 <= p <= 1:
-        fail(ArgumentError(f"p={p!r} must be a probability, from 0 to 1", op="dropout"))
+    """Elements set to 0 with probability ``p``, the others scaled by ``1 / (1 - p)``; the identity if not training.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: ``p`` is not a number from 0 to 1.
+
+    >>> import lucid
+    >>> dropout(lucid.ones(3), 1.0), dropout(lucid.ones(3), 0.5, training=False)
+    (Tensor([0.0, 0.0, 0.0]), Tensor([1.0, 1.0, 1.0]))
+    """
+    x = as_tensor(input, "dropout", "input")
+    p = number_of("dropout", "p", p, 0, 1, ": it is a probability")
     if not training or p == 0:
         return x
     x = floating(x)
@@ -255,32 +337,63 @@ def dropout(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
 
 
 def leaky_relu(input: Any, negative_slope: float = 0.01) -> Tensor:
-    """``x`` where positive, else ``negative_slope * x``."""
-    x = floating(as_tensor(input, "leaky_relu"))
-    return where(x > 0, x, x * float(negative_slope))
+    """``x`` where positive, else ``negative_slope * x``.
+
+    Raises:
+        ArgumentTypeError: ``negative_slope`` is not a number.
+
+    >>> import lucid
+    >>> leaky_relu(lucid.tensor([-4.0, 2.0]), 0.5)
+    Tensor([-2.0, 2.0])
+    """
+    x = floating(as_tensor(input, "leaky_relu", "input"))
+    return where(x > 0, x, x * float(number_of("leaky_relu", "negative_slope", negative_slope)))
 
 
 def elu(input: Any, alpha: float = 1.0) -> Tensor:
-    """``x`` where positive, else ``alpha * (exp(x) - 1)``."""
-    x = floating(as_tensor(input, "elu"))
-    return where(x > 0, x, apply(ops.expm1, x.minimum(0.0)) * float(alpha))
+    """``x`` where positive, else ``alpha * (exp(x) - 1)``.
+
+    Raises:
+        ArgumentTypeError: ``alpha`` is not a number.
+
+    >>> import lucid
+    >>> elu(lucid.tensor([float("-inf"), 0.0, 2.0]))
+    Tensor([-1.0, 0.0, 2.0])
+    """
+    x = floating(as_tensor(input, "elu", "input"))
+    return where(x > 0, x, apply(ops.expm1, x.minimum(0.0)) * float(number_of("elu", "alpha", alpha)))
 
 
 def silu(input: Any) -> Tensor:
-    """``x * sigmoid(x)``."""
-    x = floating(as_tensor(input, "silu"))
+    """``x * sigmoid(x)``.
+
+    >>> import lucid
+    >>> silu(lucid.tensor([0.0]))
+    Tensor([0.0])
+    """
+    x = floating(as_tensor(input, "silu", "input"))
     return x * sigmoid(x)
 
 
 def gelu(input: Any) -> Tensor:
-    """``x`` times the normal distribution's probability of being below ``x``."""
-    x = floating(as_tensor(input, "gelu"))
+    """``x`` times the normal distribution's probability of being below ``x``.
+
+    >>> import lucid
+    >>> gelu(lucid.tensor([0.0, 20.0]))
+    Tensor([0.0, 20.0])
+    """
+    x = floating(as_tensor(input, "gelu", "input"))
     return x * (erf(x * 0.7071067811865476) + 1.0) * 0.5
 
 
 def softplus(input: Any) -> Tensor:
-    """``log(1 + exp(x))``, without overflow."""
-    x = floating(as_tensor(input, "softplus"))
+    """``log(1 + exp(x))``, without overflow.
+
+    >>> import lucid
+    >>> softplus(lucid.tensor([0.0, 1000.0]))
+    Tensor([0.6931472, 1000.0])
+    """
+    x = floating(as_tensor(input, "softplus", "input"))
     return maximum(x, 0.0) + log1p(exp(-x.abs()))
 
 
@@ -298,7 +411,7 @@ def _reduced(op: str, loss: Tensor, reduction: str) -> Tensor:
 
 
 def _same_shape(op: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
-    input, target = as_tensor(input, op), as_tensor(target, op)
+    input, target = floating(as_tensor(input, op, "input")), floating(as_tensor(target, op, "target"))
     if input.shape != target.shape:
         fail(
             ShapeError(
@@ -311,16 +424,34 @@ def _same_shape(op: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
 
 
 def mse_loss(input: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
-    """The squared difference, averaged, summed, or element by element."""
+    """The squared difference of two tensors of one shape, averaged, summed, or element by element.
+
+    Raises:
+        ShapeError: two shapes.
+        ArgumentError: an unknown ``reduction``.
+
+    >>> import lucid
+    >>> mse_loss(lucid.tensor([1.0, 2.0]), lucid.tensor([1.0, 4.0]))
+    Tensor(2.0)
+    """
     input, target = _same_shape("mse_loss", input, target)
-    difference = floating(input - target)
+    difference = input - target
     return _reduced("mse_loss", difference * difference, reduction)
 
 
 def l1_loss(input: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
-    """The absolute difference, averaged, summed, or element by element."""
+    """The absolute difference of two tensors of one shape, averaged, summed, or element by element.
+
+    Raises:
+        ShapeError: two shapes.
+        ArgumentError: an unknown ``reduction``.
+
+    >>> import lucid
+    >>> l1_loss(lucid.tensor([1.0, 2.0]), lucid.tensor([1.0, 4.0]))
+    Tensor(1.0)
+    """
     input, target = _same_shape("l1_loss", input, target)
-    return _reduced("l1_loss", floating(input - target).abs(), reduction)
+    return _reduced("l1_loss", (input - target).abs(), reduction)
 
 
 def cross_entropy(
@@ -342,17 +473,18 @@ def cross_entropy(
     Raises:
         ShapeError, DTypeError: scores and targets do not fit.
         IndexRangeError: a target is not a class (a compiled function gives NaN there instead).
+        ArgumentError, ArgumentTypeError: an unknown ``reduction``, ``label_smoothing`` outside 0 .. 1, or an
+            ``ignore_index`` that is not an int.
 
     >>> import lucid
     >>> cross_entropy(lucid.zeros(2, 4), lucid.tensor([0, 3]))
     Tensor(1.3862944)
     """
     op = "cross_entropy"
-    input, target = as_tensor(input, op), as_tensor(target, op)
+    input, target = as_tensor(input, op, "input"), as_tensor(target, op, "target")
     if input.ndim == 0:
         fail(ShapeError("input has shape (), but it needs a class axis", op=op))
-    if not isinstance(label_smoothing, int | float) or not 0 <= label_smoothing <= 1:
-        fail(ArgumentError(f"label_smoothing={label_smoothing!r} must lie in 0 .. 1", op=op))
+    label_smoothing = number_of(op, "label_smoothing", label_smoothing, 0, 1)
     axis = 0 if input.ndim == 1 else 1
     log_probabilities = log_softmax(floating(input), axis)
     if target.dtype.kind == "f":
@@ -372,15 +504,26 @@ def cross_entropy(
 
 
 def nll_loss(input: Any, target: Any, reduction: Reduction = "mean", ignore_index: int = -100) -> Tensor:
-    """As ``cross_entropy``, of log-probabilities that are already normalised."""
-    input = floating(as_tensor(input, "nll_loss"))
-    axis = 0 if input.ndim == 1 else axis_of("nll_loss", 1, input.ndim)
-    return _from_classes("nll_loss", input, as_tensor(target, "nll_loss"), axis, reduction, ignore_index, 0.0)
+    """As ``cross_entropy``, of log-probabilities ``(N, C)``, ``(C,)`` or ``(N, C, ...)`` and of classes.
+
+    Raises:
+        ShapeError, DTypeError, IndexRangeError, ArgumentError: as ``cross_entropy``.
+
+    >>> import lucid
+    >>> nll_loss(lucid.tensor([[-1.0, -2.0], [-3.0, -4.0]]), lucid.tensor([1, 0]))
+    Tensor(2.5)
+    """
+    op = "nll_loss"
+    input, target = floating(as_tensor(input, op, "input")), as_tensor(target, op, "target")
+    if input.ndim == 0:
+        fail(ShapeError("input has shape (), but it needs a class axis", op=op))
+    return _from_classes(op, input, target, 0 if input.ndim == 1 else 1, reduction, ignore_index, 0.0)
 
 
 def _from_classes(
     op: str, log_probabilities: Tensor, target: Tensor, axis: int, reduction: str, ignore_index: int, smoothing: float
 ) -> Tensor:
+    ignore_index = int_of(op, "ignore_index", ignore_index)
     shape = log_probabilities.shape
     classes, wanted = shape[axis], shape[:axis] + shape[axis + 1 :]
     if target.dtype.kind not in "iu":

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from lucid import random
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
-from lucid.functions.arguments import fail
+from lucid.functions.arguments import fail, number_of
 from lucid.tensor import Tensor
 
 __all__ = [
@@ -23,9 +23,14 @@ __all__ = [
 FanMode = Literal["fan_in", "fan_out"]
 
 
-def _checked(op: str, tensor: Any) -> Tensor:
+def _tensor(op: str, tensor: Any) -> Tensor:
     if not isinstance(tensor, Tensor):
         fail(ArgumentTypeError(f"tensor must be a Tensor, not {type(tensor).__name__}", op=op))
+    return tensor
+
+
+def _checked(op: str, given: Any) -> Tensor:
+    tensor = _tensor(op, given)
     if tensor.dtype.kind != "f":
         fail(DTypeError(f"tensor has dtype {tensor.dtype.name}, but random values need a floating one", op=op))
     return tensor
@@ -74,7 +79,8 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     >>> bool((values >= -0.5).all()), bool((values < 0.5).all())
     (True, True)
     """
-    if not a <= b:
+    a, b = number_of("uniform_", "a", a), number_of("uniform_", "b", b)
+    if a > b:
         fail(ArgumentError(f"a={a} must not be above b={b}", op="uniform_"))
     _checked("uniform_", tensor)
     return tensor.copy_(random.uniform(a, b, tensor.shape, dtype=tensor.dtype))
@@ -86,25 +92,24 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     Raises:
         ArgumentError: a negative ``std``.
     """
-    if not std >= 0:
-        fail(ArgumentError(f"std={std} must not be negative", op="normal_"))
+    mean, std = number_of("normal_", "mean", mean), number_of("normal_", "std", std, 0)
     _checked("normal_", tensor)
     return tensor.copy_(random.normal(mean, std, tensor.shape, dtype=tensor.dtype))
 
 
 def constant_(tensor: Tensor, value: float) -> Tensor:
     """``value`` everywhere."""
-    return tensor.fill_(value)
+    return _tensor("constant_", tensor).fill_(number_of("constant_", "value", value))
 
 
 def zeros_(tensor: Tensor) -> Tensor:
     """0 everywhere."""
-    return tensor.fill_(0)
+    return _tensor("zeros_", tensor).fill_(0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
     """1 everywhere."""
-    return tensor.fill_(1)
+    return _tensor("ones_", tensor).fill_(1)
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:

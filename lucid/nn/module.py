@@ -266,6 +266,8 @@ def clear_grad(tensor: Tensor, set_to_none: bool) -> None:
 
 
 def _register(hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any]) -> HookHandle:
+    if not callable(hook):
+        fail(ArgumentTypeError(f"hook={hook!r} must be a function", op="register_hook"))
     key = next(_hook_keys)
     hooks[key] = hook
     return HookHandle(hooks, key)

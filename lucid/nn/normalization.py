@@ -11,6 +11,7 @@ from lucid.nn import init
 from lucid.nn.arguments import flag, number, positive
 from lucid.nn.module import Module
 from lucid.nn.parameter import Parameter
+from lucid.promotion import as_tensor
 from lucid.tensor import Tensor
 
 
@@ -82,6 +83,7 @@ class BatchNorm2d(Module):
             init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
+        input = as_tensor(input, "batch_norm", "input")
         if input.ndim != 4:
             fail(ShapeError(f"input has shape {input.shape}, but it must be (N, C, H, W)", op="batch_norm"))
         if input.shape[1] != self.num_features:

@@ -113,7 +113,10 @@ class Optimizer:
             known = ", ".join(self.defaults)
             message = f"unknown hyperparameters in a group: {', '.join(map(str, unknown))}"
             fail(ArgumentTypeError(message, op=self.name, hint=f"{self.name} knows {known}"))
-        params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
+        params = [group["params"]] if isinstance(group["params"], Tensor) else group["params"]
+        if not isinstance(params, Iterable):
+            fail(ArgumentTypeError(f"params of a group must be tensors, not {type(params).__name__}", op=self.name))
+        params = list(params)
         seen = {id(p) for g in self.param_groups for p in g["params"]}
         for k, p in enumerate(params):
             if not isinstance(p, Tensor):
@@ -156,6 +159,8 @@ class Optimizer:
         """
         loss = None
         if closure is not None:
+            if not callable(closure):
+                fail(ArgumentTypeError(f"closure={closure!r} must be a function without arguments", op=self.name))
             with enable_grad():
                 loss = closure()
         with no_grad():

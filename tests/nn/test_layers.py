@@ -44,7 +44,7 @@ BAD_LAYERS: list[tuple[Callable[[], Any], type[LucidError], str]] = [
     (lambda: nn.AvgPool2d(2, padding=-1), ArgumentError, "AvgPool2d: padding=-1 must not be negative"),
     (lambda: nn.AvgPool2d(2, count_include_pad=0), ArgumentTypeError, "count_include_pad=0 must be True"),  # type: ignore[arg-type]
     (lambda: nn.BatchNorm2d(0), ArgumentError, "BatchNorm2d: num_features=0 must be at least 1"),
-    (lambda: nn.BatchNorm2d(2, eps=-1), ArgumentError, "eps=-1 must not be below 0"),
+    (lambda: nn.BatchNorm2d(2, eps=-1), ArgumentError, "eps=-1 must not be negative"),
     (lambda: nn.BatchNorm2d(2, momentum=1.5), ArgumentError, "momentum=1.5 must lie in 0 .. 1"),
     (lambda: nn.BatchNorm2d(2, momentum="a"), ArgumentTypeError, "momentum='a' must be a number"),  # type: ignore[arg-type]
     (lambda: nn.Dropout(1.5), ArgumentError, "Dropout: p=1.5 must lie in 0 .. 1"),

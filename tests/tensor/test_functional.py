@@ -108,7 +108,7 @@ BAD = {
     "pool size": (lambda: F.max_pool2d(IMAGE, 9), ShapeError, ("max_pool2d", "9")),
     "pool string": (lambda: F.max_pool2d(IMAGE, "2"), ArgumentTypeError, ("kernel_size",)),
     "dropout p": (lambda: F.dropout(IMAGE, 1.5), ArgumentError, ("dropout", "p=1.5")),
-    "dropout type": (lambda: F.dropout(IMAGE, "a"), ArgumentError, ("dropout", "p='a'")),
+    "dropout type": (lambda: F.dropout(IMAGE, "a"), ArgumentTypeError, ("dropout", "p='a'")),
     "batch_norm rank": (lambda: F.batch_norm(lucid.ones(3), None, None, training=True), ShapeError, ("batch_norm",)),
     "batch_norm one": (
         lambda: F.batch_norm(lucid.ones(1, 3), None, None, training=True), ShapeError, ("1 value per channel",),
