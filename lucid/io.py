@@ -65,7 +65,9 @@ def save(state: Mapping[Any, Any], path: PathArgument, metadata: Mapping[str, st
             )
         )
     path = _path(op, path)
-    texts = dict(metadata) if isinstance(metadata, Mapping) else {} if metadata is None else {"": metadata}
+    if metadata is not None and not isinstance(metadata, Mapping):
+        fail(ArgumentTypeError(f"metadata must map strings to strings, not be a {type(metadata).__name__}", op=op))
+    texts = dict(metadata or {})
     if not all(isinstance(text, str) for pair in texts.items() for text in pair) or _STRUCTURE in texts:
         fail(ArgumentTypeError(f"metadata must map strings to strings, {_STRUCTURE!r} excepted", op=op))
     arrays: dict[str, Array] = {}

@@ -42,7 +42,7 @@ class Methods(Recorded):
         name: str = ufunc.__name__
         known = method == "__call__" and not kwargs and (name in _BINARY_UFUNCS or name in _UNARY_UFUNCS)
         if not known:
-            what = f"numpy.{name}" + (f".{method}" if method != "__call__" else " with out=" * ("out" in kwargs))
+            what = f"NumPy's {name}" + (f".{method}" if method != "__call__" else " with out=" * ("out" in kwargs))
             fail(
                 ArgumentTypeError(
                     f"{what} cannot be applied to a tensor",

@@ -95,7 +95,7 @@ def _unit(op: Any, name: str, shape: tuple[Any, ...], dtype: object) -> Tensor:
 def _owned(drawn: Tensor, requires_grad: bool = False) -> Tensor:
     """In eager mode a leaf like any other created tensor."""
     result = drawn if drawn._data is None else leaf(drawn._data)
-    return result.requires_grad_() if requires_grad else result
+    return result if requires_grad is False else result.requires_grad_(requires_grad)
 
 
 def rand(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:

@@ -65,8 +65,8 @@ class Tensor(Methods):
         self._record = leaf_record(self, type_of(array), False)
         if mode.trace is not None:
             self._born_in = mode.trace.serial
-        if requires_grad:
-            self.requires_grad_()
+        if requires_grad is not False:
+            self.requires_grad_(requires_grad)
 
     # --- gradients ---
     @property
@@ -223,7 +223,7 @@ class Tensor(Methods):
             ShapeError: ``source`` does not broadcast to this shape.
         """
         from lucid.functions.elementwise import cast
-        from lucid.functions.movement import broadcast_to
+        from lucid.functions.movement import broadcast
         from lucid.promotion import as_tensor
 
         if not self.is_leaf:
@@ -234,7 +234,7 @@ class Tensor(Methods):
             )
         before, mode.grad = mode.grad, False
         try:
-            new = broadcast_to(cast(as_tensor(source, "copy_"), self.dtype), self.shape)
+            new = broadcast("copy_", cast(as_tensor(source, "copy_"), self.dtype), self.shape)
         finally:
             mode.grad = before
         if mode.trace is not None:

@@ -61,7 +61,7 @@ def _new(array: Array, requires_grad: bool) -> Tensor:
     result = leaf(array)
     if mode.trace is not None:
         result._born_in = mode.trace.serial
-    return result.requires_grad_() if requires_grad else result
+    return result if requires_grad is False else result.requires_grad_(requires_grad)
 
 
 def full(shape: Any, fill_value: Scalar, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
@@ -84,7 +84,7 @@ def _uniform(op: str, sizes: tuple[Any, ...], value: Any, dtype: object, require
         if element.kind == "f":
             value = float(value)
         result = apply(ops.constant, value=value, shape=shape, dtype=element)
-        return result.requires_grad_() if requires_grad else result
+        return result if requires_grad is False else result.requires_grad_(requires_grad)
     try:
         require_addressable(op, TensorType(shape, element))
         with np.errstate(over="ignore"):  # too large for a float is infinite
@@ -169,7 +169,10 @@ def linspace(start: float, stop: float, num: int = 50, *, dtype: object = None, 
 
 def eye(rows: int, columns: int | None = None, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
-    (n,), (m,) = sizes_of("eye", (rows,), "rows"), sizes_of("eye", (rows if columns is None else columns,), "columns")
+    n = int_of("eye", "rows", rows)
+    m = n if columns is None else int_of("eye", "columns", columns)
+    if min(n, m) < 0:
+        fail(ArgumentError(f"rows={n} and columns={m} must not be negative", op="eye"))
     return _range("eye", lambda: np.eye(n, m), dtype, requires_grad)
 
 

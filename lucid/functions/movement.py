@@ -10,7 +10,7 @@ import numpy as np
 
 from lucid import ops
 from lucid.eager import apply
-from lucid.errors import ArgumentError, ArgumentTypeError, ShapeError
+from lucid.errors import ArgumentError, ArgumentTypeError, LucidError, ShapeError
 from lucid.functions.arguments import axes_of, axis_of, either, fail, int_of, ints_of, is_several, unpacked
 from lucid.promotion import as_tensor, cast, python_number, weak_dtype
 
@@ -122,15 +122,16 @@ def moveaxis(x: Any, source: int, destination: int) -> Tensor:
 
 def broadcast_to(x: Any, *shape: Any) -> Tensor:
     """``x`` repeated along new leading axes and along axes of size 1, as NumPy broadcasts."""
-    return _broadcast("broadcast_to", x, shape)
+    return broadcast("broadcast_to", x, shape)
 
 
 def expand(x: Any, *shape: Any) -> Tensor:
     """As ``broadcast_to``; -1 keeps the size an axis has."""
-    return _broadcast("expand", x, shape)
+    return broadcast("expand", x, shape)
 
 
-def _broadcast(op: str, x: Any, shape: tuple[Any, ...]) -> Tensor:
+def broadcast(op: str, x: Any, shape: tuple[Any, ...]) -> Tensor:
+    """``x`` of ``shape``; ``op`` is what errors name."""
     x = as_tensor(x, op)
     sizes = ints_of(op, "shape", unpacked(shape))
     offset = len(sizes) - x.ndim
@@ -141,7 +142,13 @@ def _broadcast(op: str, x: Any, shape: tuple[Any, ...]) -> Tensor:
         if n < 0:
             fail(ArgumentError(f"shape={sizes} must not be negative", op=op))
         result.append(n)
-    return x if tuple(result) == x.shape else apply(ops.broadcast_to, x, shape=tuple(result))
+    if tuple(result) == x.shape:
+        return x
+    try:
+        return apply(ops.broadcast_to, x, shape=tuple(result))
+    except LucidError as error:
+        error.op = op
+        raise
 
 
 def flip(x: Any, axis: Any = None, *, dim: Any = None, dims: Any = None) -> Tensor:

@@ -289,7 +289,12 @@ def batch_norm(
     axes = (0, *range(2, x.ndim))
     count = x.size // max(channels, 1)
     if count <= 1:
-        fail(ShapeError(f"input of shape {x.shape} has {count} value per channel: training needs more", op=op))
+        fail(
+            ShapeError(
+                f"input of shape {x.shape} has {count} value{'s' * (count != 1)} per channel: training needs more",
+                op=op,
+            )
+        )
     mean = x.mean(axes, keepdims=True)
     centred = x - mean
     var = (centred * centred).mean(axes, keepdims=True)
