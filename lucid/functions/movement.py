@@ -132,20 +132,20 @@ def expand(x: Any, *shape: Any) -> Tensor:
 
 def broadcast(op: str, x: Any, shape: tuple[Any, ...]) -> Tensor:
     """``x`` of ``shape``; ``op`` is what errors name."""
-    x = as_tensor(x, op)
+    tensor = as_tensor(x, op)
     sizes = ints_of(op, "shape", unpacked(shape))
-    offset = len(sizes) - x.ndim
+    offset = len(sizes) - tensor.ndim
     result = []
     for k, n in enumerate(sizes):
         if n == -1 and k >= offset >= 0:
-            n = x.shape[k - offset]
+            n = tensor.shape[k - offset]
         if n < 0:
             fail(ArgumentError(f"shape={sizes} must not be negative", op=op))
         result.append(n)
-    if tuple(result) == x.shape:
-        return x
+    if tuple(result) == tensor.shape:
+        return tensor
     try:
-        return apply(ops.broadcast_to, x, shape=tuple(result))
+        return apply(ops.broadcast_to, tensor, shape=tuple(result))
     except LucidError as error:
         error.op = op
         raise
