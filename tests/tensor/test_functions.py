@@ -205,7 +205,7 @@ BAD: dict[str, tuple[Callable[[], Any], type[LucidError], tuple[str, ...]]] = {
     "squeeze": (lambda: t(X).squeeze(1), ShapeError, ("squeeze", "size 3")),
     "unsqueeze": (lambda: t(X).unsqueeze(5), ArgumentError, ("unsqueeze", "axis=5")),
     "flatten": (lambda: t(X).flatten(2, 1), ArgumentError, ("flatten",)),
-    "expand": (lambda: t(X).expand(2, 3, 5), ShapeError, ("broadcast_to", "(2, 3, 5)")),
+    "expand": (lambda: t(X).expand(2, 3, 5), ShapeError, ("expand", "(2, 3, 5)")),
     "expand -1": (lambda: t(X).expand(-1, 2, 3, 4), ArgumentError, ("expand", "-1")),
     "cat none": (lambda: lucid.cat([]), ArgumentError, ("concat", "empty")),
     "cat tensor": (lambda: lucid.cat(t(X)), ArgumentTypeError, ("concat", "Tensor")),
