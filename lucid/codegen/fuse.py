@@ -8,7 +8,7 @@ is known by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from math import prod
@@ -101,6 +101,13 @@ def classify(expr: Expr) -> Kind:
     if isinstance(expr, Load) and expr.fill is None:
         return Kind.VIEW
     return Kind.MAP if loads(expr) else Kind.CONSTANT
+
+
+def permutes(load: Load, over: Sequence[Axis]) -> bool:
+    """Over ``over``, the load meets each element of its source once: axes of one position say nothing about order."""
+    longer = [i for i, n in zip(load.index, load.type.shape, strict=True) if n != 1]
+    axes = {a for a in over if a.extent != 1}
+    return len(longer) == len(axes) and set(longer) == axes
 
 
 def _evaluations(fused: _Fused, read: Load) -> int:
@@ -222,7 +229,7 @@ class _Fusion:
         for load in loads(self.raw[user].own):
             if load.source is fused.node and load.fill is not None:
                 expr = fused.expr
-                if not (isinstance(expr, Load) and expr.fill is None and set(expr.index) == set(fused.axes)):
+                if not (isinstance(expr, Load) and expr.fill is None and permutes(expr, fused.axes)):
                     return False
         return True
 
@@ -250,14 +257,14 @@ class _Fusion:
         if len(chain) > 1 and any(not self._permutes(x) for x in chain[1:]):
             return False
         reads = [x for x in loads(raw.own) if x.source in chain]
-        if len(reads) != 1 or set(reads[0].index) != set(raw.axes):
+        if len(reads) != 1 or not permutes(reads[0], raw.axes):
             return False
         self.host[user] = fused.kind
         return True
 
     def _permutes(self, view: Node) -> bool:
         raw = self.raw[view]
-        return isinstance(raw.own, Load) and set(raw.own.index) == set(raw.axes)
+        return isinstance(raw.own, Load) and permutes(raw.own, raw.axes)
 
     def _chain(self, node: Node, user: Node) -> list[Node]:
         """``node`` and the views of it that ``user`` reads."""

@@ -11,6 +11,7 @@ from lucid.codegen.plan import Lifetime, plan_memory
 from lucid.codegen.program import Program, generate
 from lucid.codegen.schedule import Contraction
 from lucid.codegen.target import Target
+from lucid.ir.expr import Load
 from lucid.ir.graph import Graph, Node, input_node
 from lucid.ir.types import TensorType, float32
 from lucid.runtime.executable import build
@@ -70,6 +71,15 @@ def test_bias_and_activation_join_the_convolution() -> None:
     names = kernels(generate(block(), AVX512))
     assert "conv2d_reshape_add_relu" in names
     assert not any(n in ("add", "relu") for n in names)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("pixels", [1, 6])
+def test_an_epilogue_joins_whatever_axes_have_one_position(batch: int, pixels: int) -> None:
+    x, w, b, r = value(batch, 4, pixels, pixels), value(8, 4, 3, 3), value(8), value(batch, 8, pixels, pixels)
+    y = ops.relu(conv(x, w) + ops.reshape(b, shape=(1, 8, 1, 1)) + r)
+    specs = [s.spec for s in generate(Graph([x, w, b, r], [y]), AVX512).steps]
+    assert [s.name for s in specs if not isinstance(s.stores[0].value, Load)] == ["conv2d_reshape_add_add_and_1_more"]
 
 
 def test_elementwise_chains_are_one_kernel() -> None:
