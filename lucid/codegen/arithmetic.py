@@ -7,7 +7,7 @@ division by zero and shifts past the width give NumPy's results, float to intege
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -208,3 +208,9 @@ def across(kind: str, t: VType) -> Function:
         return int(x[0]) if t.dtype == INDEX.dtype else x[0]
 
     return halve
+
+
+def shuffle(picks: Sequence[int]) -> Function:
+    """The chosen lanes of two vectors, one after the other."""
+    chosen = np.array(picks)
+    return lambda a, b: np.concatenate((a, b))[chosen]

@@ -37,6 +37,7 @@ from lucid.codegen.loops import (
     Scatter,
     Sel,
     Set,
+    Shuffle,
     Splat,
     Stmt,
     Un,
@@ -432,6 +433,8 @@ class _Emitter:
             return instructions.iota(v.type)
         if isinstance(v, Gather):
             return self.gather(v)
+        if isinstance(v, Shuffle):
+            return instructions.shuffle(b, v.a.type, v.picks, *operands)
         if isinstance(v, Across):
             return instructions.across(b, v.x.type, v.kind, *operands)
         raise CodegenError(f"not a value of the loop IR: {type(v).__name__}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from lucid.codegen.loops import VType
@@ -457,3 +457,9 @@ def across(b: Builder, t: VType, kind: str, x: str) -> str:
         )
         x = binary(b, half, _ACROSS[kind], low, high)
     return x
+
+
+def shuffle(b: Builder, t: VType, picks: Sequence[int], x: str, y: str) -> str:
+    """Lanes of ``x`` followed by ``y``, which have type ``t``."""
+    chosen = ", ".join(f"i32 {k}" for k in picks)
+    return b.pure(f"shufflevector {ll(t)} {x}, {ll(t)} {y}, <{len(picks)} x i32> <{chosen}>", x, y)

@@ -33,6 +33,7 @@ from lucid.codegen.loops import (
     Scatter,
     Sel,
     Set,
+    Shuffle,
     Splat,
     Stmt,
     Un,
@@ -237,6 +238,8 @@ def _meaning(v: Value) -> Callable[..., Any]:
         return arithmetic.convert(v.x.type, v.type)
     if isinstance(v, Reinterpret):
         return arithmetic.reinterpret(v.x.type, v.type)
+    if isinstance(v, Shuffle):
+        return arithmetic.shuffle(v.picks)
     if isinstance(v, Across):
         return arithmetic.across(v.kind, v.x.type)
     raise IRError(f"not a value of the loop IR: {type(v).__name__}")

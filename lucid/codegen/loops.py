@@ -272,6 +272,24 @@ class Across(Value):
         return (self.kind, self.x)
 
 
+class Shuffle(Value):
+    """The lanes ``picks`` of ``a`` followed by ``b``: with n lanes each, n is the first of ``b``."""
+
+    __slots__ = ("a", "b", "picks")
+
+    def __init__(self, a: Value, b: Value, picks: Sequence[int]):
+        if a.type != b.type or not all(0 <= k < 2 * a.type.lanes for k in picks):
+            raise IRError(f"shuffle of {a.type} and {b.type} picks {', '.join(map(str, picks))}")
+        self.a = a
+        self.b = b
+        self.picks = tuple(picks)
+        self.type = VType(a.type.dtype, len(self.picks))
+        self._seal()
+
+    def fields(self) -> tuple[Any, ...]:
+        return (self.a, self.b, self.picks)
+
+
 # --- statements -------------------------------------------------------------------------------------------------------
 
 

@@ -41,6 +41,7 @@ from lucid.codegen.loops import (
     Scatter,
     Sel,
     Set,
+    Shuffle,
     Splat,
     Stmt,
     Un,
@@ -152,6 +153,8 @@ def _print_atom(v: Value, x: Sequence[str]) -> str:
         return f"splat({x[0]}, {v.type.lanes})"
     if isinstance(v, Iota):
         return f"iota({v.type.lanes})"
+    if isinstance(v, Shuffle):
+        return f"shuffle({x[0]}, {x[1]}; {', '.join(map(str, v.picks))})"
     return f"{_call_name(v)}({', '.join(x)})"
 
 
@@ -446,6 +449,13 @@ class _Parser:
                 self.expect(")")
                 return Splat(x[0], lanes)
             x.append(self.value())
+        if name == "shuffle" and len(x) == 2:
+            self.expect(";")
+            picks = [self.integer()]
+            while self.accept(","):
+                picks.append(self.integer())
+            self.expect(")")
+            return self.build(token, Shuffle, x[0], x[1], picks)
         self.expect(")")
         return self.build(token, _apply, name, x)
 

@@ -29,6 +29,7 @@ from lucid.codegen.loops import (
     Scatter,
     Sel,
     Set,
+    Shuffle,
     Splat,
     Stmt,
     Un,
@@ -159,7 +160,7 @@ class _Nest:
         options += ["compare", "isnan"] if kind == "b" else []
         options += ["fma"] if kind == "f" else []
         options += ["bits"] if t.dtype in (float32, float64, int32, uint32, int64) else []
-        options += ["across"] if t.lanes == 1 else ["gather"]
+        options += ["across"] if t.lanes == 1 else ["gather", "shuffle"]
         options += ["iota"] if t == VType(int64, self.lanes) else []
         down = depth - 1
         match self.choose(options):
@@ -188,6 +189,10 @@ class _Nest:
                 buffer = self.choose(b for b in [*self.inputs, *self.outputs])
                 read = Gather(buffer, self.places(t.lanes), self.maybe_mask(t.lanes))
                 return read if buffer.dtype == t.dtype else Convert(read, t.dtype)
+            case "shuffle":
+                part = VType(t.dtype, self.choose((2, 4, 8)))
+                picks = [self.choose(range(2 * part.lanes)) for _ in range(t.lanes)]
+                return Shuffle(self.value(part, down), self.value(part, down), picks)
             case "iota":
                 return Iota(t.lanes)
         return self.leaf(t)

@@ -54,6 +54,13 @@ def test_reads_see_what_was_written_before() -> None:
     assert got.tolist() == [0, 1, 2, 3, 2, 3]
 
 
+def test_a_shuffle_picks_lanes_of_both_vectors() -> None:
+    x = np.arange(4, dtype=np.float32)
+    body = "y[0] = shuffle(x[0]:f32x2, x[2]:f32x2; 3, 0, 0, 2)"
+    got = run("x: f32[4] in, y: f32[4] out", body, x=x, y=np.zeros(4, np.float32))["y"]
+    assert got.tolist() == [3, 0, 0, 2]
+
+
 def test_lanes_combine_by_halves() -> None:
     x = np.array([1e8, 1.0, -1e8, 1.0], np.float32)
     got = run("x: f32[4] in, y: f32[1] out", "y[0] = across_sum(x[0]:f32x4)", x=x, y=np.zeros(1, np.float32))["y"]

@@ -100,6 +100,8 @@ def test_right(body: str) -> None:
         ("y[0] = across_sum(x[0]:f32x3)", "lanes must be a power of two"),
         ("y[0] = across_sum(x[0])", "lanes must be a power of two"),
         ("y[0] = across_sum(splat(x[0]:f32x2, 4))", "a scalar is needed"),
+        ("y[0] = shuffle(x[0], x[1]; 1)", "vectors are needed"),
+        ("y[0] = shuffle(x[0]:f32x4, x[1]:f32x4; 1)", "vectors are needed"),
         ("y[0] = f32(256:u8)", "256 is not a literal of u8"),
         ("y[0] = f32(1.0:i32)", "1.0 is not a literal of i32"),
         ("y[0] = f32(true:i32)", "True is not a literal of i32"),
