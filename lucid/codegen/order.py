@@ -33,24 +33,7 @@ def in_memory_order(placed: Placed) -> Placed:
         return None
 
     stores = tuple(PlacedStore(s.buffer, s.offset, rewrite(s.value, visit)) for s in placed.stores)
-    return Placed(placed.buffers, _transposed(order, stores), stores)
-
-
-def _transposed(order: list[Axis], stores: tuple[PlacedStore, ...]) -> tuple[Axis, ...]:
-    """A kernel that only moves elements strides on one side; not on the one whose steps are whole pages.
-
-    Steps of a multiple of 4 KiB all fall on the same few lines of the first-level cache.
-    """
-    inner = [a for a in order if a.extent > 1]
-    if len(inner) < 2 or len(stores) != 1 or not isinstance(stores[0].value, Access):
-        return tuple(order)
-    source, target = stores[0].value.offset, stores[0].offset
-    unit = next((a for a in inner[:-1] if coefficient(source, a) == 1), None)
-    page = 4096 // stores[0].buffer.dtype.itemsize
-    step = _stride(source, inner[-1])
-    if unit is None or unit.extent < 8 or step == 0 or step % page or _stride(target, unit) % page == 0:
-        return tuple(order)
-    return (*(a for a in order if a is not unit), unit)
+    return Placed(placed.buffers, tuple(order), stores)
 
 
 def collapse(placed: Placed) -> Placed:

@@ -17,9 +17,10 @@ from lucid.codegen.layout import Layout
 from lucid.codegen.loops import Kernel
 from lucid.codegen.lower_contraction import lower_contraction
 from lucid.codegen.lower_map import lower_map, lower_naive
+from lucid.codegen.lower_transpose import in_tiling_order, lower_transpose
 from lucid.codegen.phases import split_phases
 from lucid.codegen.plan import Lifetime, MemoryPlan, plan_memory, plan_static
-from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule
+from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose
 from lucid.codegen.spec import KernelSpec, Store, affine_axes
 from lucid.codegen.strategy import (
     Wanted,
@@ -295,6 +296,8 @@ class _Generator:
                 kernel = lower_contraction(placed, "kernel", schedule, fma=fma, note=note)
             elif isinstance(schedule, MapReduce):
                 kernel = lower_map(placed, "kernel", lanes=schedule.lanes, unroll=schedule.unroll, fma=fma, note=note)
+            elif isinstance(schedule, Transpose):
+                kernel = lower_transpose(in_tiling_order(placed), "kernel", schedule, fma=fma, note=note)
             elif isinstance(schedule, Naive):
                 kernel = lower_naive(placed, "kernel", fma=fma, note=note)
             else:

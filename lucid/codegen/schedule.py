@@ -34,6 +34,26 @@ class MapReduce:
 
 
 @dataclass(frozen=True)
+class Transpose:
+    """A map in square tiles of ``lanes`` by ``lanes`` positions, read along one axis and stored along another.
+
+    Args:
+        lanes: vector lanes, a power of two.
+        load: output axis along which operands are read.
+        store: output axis along which results are stored.
+        outer: all output axes longer than one position, outermost loop first.
+    """
+
+    lanes: int
+    load: str
+    store: str
+    outer: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"transpose(tile={self.lanes} {self.load} x {self.lanes} {self.store}, outer={'.'.join(self.outer)})"
+
+
+@dataclass(frozen=True)
 class Contraction:
     """A register tile of ``tile`` positions times ``vectors`` vectors, multiplied up along the reduction axes.
 
@@ -74,4 +94,4 @@ class Contraction:
         )
 
 
-Schedule: TypeAlias = Naive | MapReduce | Contraction
+Schedule: TypeAlias = Naive | MapReduce | Transpose | Contraction

@@ -14,7 +14,8 @@ from math import ceil, prod
 from lucid.codegen.access import Access, Placed, coefficient
 from lucid.codegen.fuse import factors
 from lucid.codegen.lower_contraction import contraction_of, operands
-from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule
+from lucid.codegen.lower_transpose import in_tiling_order, tiled_axes
+from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose
 from lucid.codegen.spec import KernelSpec
 from lucid.codegen.target import Target
 from lucid.ir.expr import Axis, Expr, Load, Reduce, Select, walk
@@ -138,9 +139,27 @@ def schedule_for(placed: Placed, wish: Wanted | None, target: Target) -> Schedul
         found = contraction_schedule(placed, wish.vector, target.lanes(dtype), target)
         if found is not None:
             return found
+    transpose = transpose_schedule(placed, lanes)
+    if transpose is not None:
+        return transpose
     if lanes == 1:
         return Naive() if not placed.axes else MapReduce(1, 4)
     return MapReduce(lanes, 4)
+
+
+def transpose_schedule(placed: Placed, lanes: int) -> Transpose | None:
+    """Tiles for a map that reads across the direction it stores in; None if it does not."""
+    if lanes == 1 or len(placed.axes) < 2:
+        return None
+    placed = in_tiling_order(placed)
+    tiled = tiled_axes(placed)
+    if tiled is None:
+        return None
+    load, store = tiled
+    while lanes // 2 >= max(load.extent, store.extent, 2):
+        lanes //= 2
+    rest = [a.name for a in placed.axes if a.extent > 1 and a not in tiled]
+    return Transpose(lanes, load.name, store.name, (*rest, load.name, store.name))
 
 
 def _lanes(placed: Placed, target: Target) -> int:

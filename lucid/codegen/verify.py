@@ -257,7 +257,9 @@ class _Verifier:
             self.check(v.kind in REDUCE, f"{v.kind!r} is not a reduction")
             self.check(lanes > 1 and lanes & (lanes - 1) == 0, f"across {v.x.type}: lanes must be a power of two")
         elif isinstance(v, Shuffle):
-            self.check(v.a.type.lanes > 1 and len(v.picks) > 1, f"shuffle of {v.a.type} to {v.type}: vectors are needed")
+            self.check(
+                v.a.type.lanes > 1 and len(v.picks) > 1, f"shuffle of {v.a.type} to {v.type}: vectors are needed"
+            )
         else:
             self.check(isinstance(v, Sel | Convert | Iota), f"{type(v).__name__} is not a value of the loop IR")
 

@@ -1,0 +1,178 @@
+"""Lowering of maps that read along one axis and write along another: square tiles transposed in registers.
+
+Gathering such a kernel's operands element by element costs a load for each; here a tile of whole vectors is read along
+the axis an operand is contiguous in, transposed by shuffles, and stored along the result's. What is computed on the
+way is the map nest's business, and which axes are tiled in which order the schedule's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+
+from lucid.codegen.access import Access, Placed, accesses, coefficient
+from lucid.codegen.loops import (
+    INDEX,
+    Bin,
+    For,
+    If,
+    Iota,
+    Kernel,
+    Let,
+    Lit,
+    Read,
+    Shuffle,
+    Stmt,
+    Value,
+    Var,
+    VType,
+    integer,
+)
+from lucid.codegen.lower_map import Frame, Nest
+from lucid.codegen.order import collapse, in_memory_order
+from lucid.codegen.schedule import Transpose
+from lucid.errors import ScheduleError
+from lucid.ir.expr import Axis, Reduce, walk
+from lucid.ir.types import bool_
+
+
+def tiled_axes(placed: Placed) -> tuple[Axis, Axis] | None:
+    """The axis that some operand is contiguous along, and the one every result is; None if they do not differ."""
+    store = next((a for a in placed.axes if a.extent > 1 and _contiguous_results(placed, a)), None)
+    if store is None or any(isinstance(e, Reduce) for s in placed.stores for e in walk(s.value)):
+        return None
+    read = [x for s in placed.stores for x in accesses(s.value)]
+    counts = {a: sum(_crosses(x, a, store) for x in read) for a in placed.axes if a is not store and a.extent > 1}
+    load = max(counts, key=lambda a: counts[a], default=None)
+    return (load, store) if load is not None and counts[load] else None
+
+
+def _contiguous_results(placed: Placed, axis: Axis) -> bool:
+    return all(coefficient(s.offset, axis) == 1 for s in placed.stores)
+
+
+def _crosses(access: Access, load: Axis, store: Axis) -> bool:
+    """Contiguous along ``load``, at a fixed stride along ``store``, and never outside."""
+    step = coefficient(access.offset, store)
+    plain = access.guard is None and access.dtype != bool_
+    return plain and coefficient(access.offset, load) == 1 and step is not None and step != 0
+
+
+def in_tiling_order(placed: Placed) -> Placed:
+    """The kernel whose axes a ``Transpose`` schedule names."""
+    return collapse(in_memory_order(placed))
+
+
+def lower_transpose(placed: Placed, name: str, schedule: Transpose, *, fma: bool = True, note: str = "") -> Kernel:
+    """The nest of a kernel in tiling order.
+
+    Raises:
+        ScheduleError: the schedule does not name the kernel's axes, or an axis that is not contiguous.
+    """
+    return _Transposing(placed, schedule, fma).build(name, note)
+
+
+class _Transposing(Nest):
+    def __init__(self, placed: Placed, schedule: Transpose, fma: bool):
+        super().__init__(placed, lanes=schedule.lanes, unroll=1, fma=fma)
+        self.schedule = schedule
+        named = {a.name: a for a in placed.axes if a.extent > 1}
+        if sorted(schedule.outer) != sorted(a.name for a in placed.axes if a.extent > 1):
+            raise ScheduleError(f"{schedule} does not name the axes of its kernel: {sorted(named)}")
+        tiled = (named.get(schedule.load), named.get(schedule.store))
+        if tiled[0] is None or tiled[1] is None or tiled[0] is tiled[1]:
+            raise ScheduleError(f"{schedule} must tile two different axes of its kernel: {sorted(named)}")
+        if schedule.lanes < 2 or schedule.lanes & (schedule.lanes - 1):
+            raise ScheduleError(f"{schedule}: lanes must be a power of two")
+        self.load, self.along = tiled[0], tiled[1]
+        if not _contiguous_results(placed, self.along):
+            raise ScheduleError(f"axis {schedule.store} is not contiguous in the result")
+        self.order = [named[a] for a in schedule.outer]
+        found = {x: None for s in placed.stores for x in accesses(s.value) if _crosses(x, self.load, self.along)}
+        self.crossing = list(found)
+        self.columns: dict[Access, list[Value]] = {}
+        self.column = 0
+
+    def _loops(self, axes: list[Axis], frame: Frame, body: list[Stmt], outermost: bool = False) -> None:
+        self._tiles(self.order, frame, {}, body, outermost)
+
+    def _tiles(
+        self, axes: Sequence[Axis], frame: Frame, counts: dict[Axis, int], body: list[Stmt], outermost: bool
+    ) -> None:
+        """Loops over all axes; the tiled ones step by a tile, and ``counts`` says how much of it there is."""
+        if not axes:
+            self._tile(frame, counts, body)
+            return
+        axis, rest = axes[0], axes[1:]
+        step = self.schedule.lanes if axis in (self.load, self.along) else 1
+        full = axis.extent // step * step
+        if full == 0:
+            self._tiles(rest, frame.inner(axis, integer(0)), {**counts, axis: axis.extent}, body, outermost)
+            return
+        var = Var(self.fresh(axis.name), INDEX)
+        whole: list[Stmt] = []
+        self._tiles(rest, frame.inner(axis, var), {**counts, axis: step}, whole, False)
+        if full == axis.extent or not outermost:
+            body.append(For(var, integer(0), integer(full), step, tuple(whole), "parallel" if outermost else "serial"))
+        if full == axis.extent:
+            return
+        part: list[Stmt] = []
+        self._tiles(rest, frame.inner(axis, integer(full)), {**counts, axis: axis.extent - full}, part, False)
+        if not outermost:
+            body += part
+            return
+        # Threads share one loop: what is left over is its last turn.
+        turns = ceil(axis.extent / step) * step
+        inside = (If(Bin("lt", var, integer(full)), tuple(whole)), If(Bin("le", integer(full), var), tuple(part)))
+        body.append(For(var, integer(0), integer(turns), step, inside, "parallel"))
+
+    def _tile(self, frame: Frame, counts: dict[Axis, int], body: list[Stmt]) -> None:
+        lanes, rows, columns = self.schedule.lanes, counts[self.along], counts[self.load]
+        mask = None if columns == lanes else _first(columns, lanes)
+        for access in self.crossing:
+            tile: list[Value] = []
+            for k in range(lanes):
+                if k < rows:
+                    at = Frame({**frame.position, self.along: _plus(frame.position[self.along], k)})
+                    offset = self.scalar_offset(access.offset, at, body)
+                    tile.append(self._named("r", Read(access.buffer, offset, lanes, mask), body))
+                else:
+                    tile.append(Lit(0 if access.dtype.kind in "iu" else 0.0, VType(access.dtype, lanes)))
+            self.columns[access] = self._transposed(tile, body)
+        mask = None if rows == lanes else _first(rows, lanes)
+        for k in range(columns):
+            self.column = k
+            position = {**frame.position, self.load: _plus(frame.position[self.load], k)}
+            at = Frame(position, self.along, lanes, mask)
+            for store in self.placed.stores:
+                self.store(store, at, body)
+        self.columns = {}
+
+    def _access(self, access: Access, frame: Frame, body: list[Stmt]) -> Value:
+        if frame.vector is not None and access in self.columns:
+            return self.columns[access][self.column]
+        return super()._access(access, frame, body)
+
+    def _named(self, stem: str, value: Value, body: list[Stmt]) -> Var:
+        var = Var(self.fresh(stem), value.type)
+        body.append(Let(var, value))
+        return var
+
+    def _transposed(self, rows: list[Value], body: list[Stmt]) -> list[Value]:
+        """The columns of the square ``rows``: log2(n) rounds in which row k interleaves with row k + n/2."""
+        lanes = len(rows)
+        both = [lane for k in range(lanes) for lane in (k, lanes + k)]
+        for _ in range(lanes.bit_length() - 1):
+            pairs = [(rows[k], rows[k + lanes // 2]) for k in range(lanes // 2)]
+            halves = (both[:lanes], both[lanes:])
+            rows = [self._named("s", Shuffle(x, y, half), body) for x, y in pairs for half in halves]
+        return rows
+
+
+def _first(count: int, lanes: int) -> Value:
+    """The mask of the first ``count`` lanes."""
+    return Bin("lt", Iota(lanes), Lit(count, VType(INDEX.dtype, lanes)))
+
+
+def _plus(at: Value, k: int) -> Value:
+    return at if k == 0 else Bin("add", at, integer(k))
