@@ -203,14 +203,34 @@ class _Fusion:
             return all(self._loads_plainly(u, fused) for u in users) and cost(fused.expr) <= 4
         if fused.kind == Kind.VIEW:
             return all(self._loads_plainly(u, fused) for u in self.users[node])
-        if len(users) > 1 or sum(1 for _ in walk(fused.expr)) > LARGEST_EXPRESSION:
+        if sum(1 for _ in walk(fused.expr)) > LARGEST_EXPRESSION:
             return False
+        if len(users) > 1:
+            return self._cheap_to_repeat(fused) and all(self._repeats_in(fused, user) for user in users)
         (user,) = users
         if self.raw[user].kind == Kind.CONTRACTION or not self._loads_plainly(user, fused):
             return False
         if fused.kind == Kind.MAP:
             return self._map_into(fused, user)
         return self._epilogue_into(fused, user)
+
+    @staticmethod
+    def _cheap_to_repeat(fused: _Fused) -> bool:
+        """An operation or two on one value as large as the result: reading that again costs what reading this would."""
+        if fused.kind != Kind.MAP or cost(fused.expr) > 2:
+            return False
+        wide = {x.source: x.type.size for x in loads(fused.expr) if 8 * x.type.size > fused.node.type.size}
+        return len(wide) == 1 and max(wide.values()) <= fused.node.type.size
+
+    def _repeats_in(self, fused: _Fused, user: Node) -> bool:
+        """``user`` could compute the value instead of reading it, as often as there are elements and no more."""
+        if self.raw[user].kind == Kind.CONTRACTION or self._path_pads(fused.node):
+            return False
+        if not self._loads_plainly(user, fused):
+            return False
+        chain = self._chain(fused.node, user)
+        reads = [x for x in loads(self.raw[user].own) if x.source in chain]
+        return all(_evaluations(self.raw[user], x) <= fused.node.type.size for x in reads)
 
     def _users_through_views(self, node: Node) -> list[Node]:
         """The nodes that finally compute with a value, looking through the views between."""

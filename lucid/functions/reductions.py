@@ -75,8 +75,7 @@ def var(
     x = floating(as_tensor(x, "var"))
     arguments = _arguments("var", x, axis, keepdims, dim, keepdim)
     count = math.prod(x.shape[k] for k in arguments["axes"]) - number_of("var", "correction", correction)
-    centred = x - mean(x, arguments["axes"], True)
-    total = apply(ops.sum, apply(ops.mul, centred, centred), **arguments)
+    total = apply(ops.squared_deviations, x, **arguments)
     return apply(ops.div, total, scalar(count if count > 0 else 0, x.dtype))
 
 

@@ -296,8 +296,7 @@ def batch_norm(
             )
         )
     mean = x.mean(axes, keepdims=True)
-    centred = x - mean
-    var = (centred * centred).mean(axes, keepdims=True)
+    var = x.var(axes, keepdims=True)
     scale = 1.0 / sqrt(var + eps)
     if weight is not None:
         scale = scale * weight.reshape(column)
@@ -306,7 +305,7 @@ def batch_norm(
             unbiased = var.reshape(channels) * (count / (count - 1))
             running_mean.copy_(running_mean * (1.0 - momentum) + mean.reshape(channels) * momentum)
             running_var.copy_(running_var * (1.0 - momentum) + unbiased * momentum)
-    y = centred * scale
+    y = (x - mean) * scale
     return y if bias is None else y + bias.reshape(column)
 
 

@@ -12,7 +12,7 @@ from lucid.ops.matmul import matmul
 from lucid.ops.movement import broadcast_to, flip, reshape, transpose
 from lucid.ops.pool import max_pool2d, max_pool2d_index, max_pool2d_input_grad, max_pool2d_take
 from lucid.ops.random import philox, random_normal, random_uniform
-from lucid.ops.reduce import argmax, argmin, prod
+from lucid.ops.reduce import argmax, argmin, prod, squared_deviations
 from lucid.ops.reduce import max_ as max
 from lucid.ops.reduce import min_ as min
 from lucid.ops.reduce import sum_ as sum
@@ -52,5 +52,5 @@ __all__ = [
     "matmul", "max", "max_pool2d", "max_pool2d_index", "max_pool2d_input_grad", "max_pool2d_take", "maximum", "min",
     "minimum", "mod", "mul", "ne", "neg", "one_hot", "pad", "philox", "pow", "prod", "random_normal",
     "random_uniform", "relu", "reshape", "right_shift", "round", "scatter_add", "sigmoid", "sign", "sin", "slice",
-    "softmax", "sqrt", "stop_gradient", "sub", "sum", "take", "tanh", "transpose", "where",
+    "softmax", "sqrt", "squared_deviations", "stop_gradient", "sub", "sum", "take", "tanh", "transpose", "where",
 ]  # fmt: skip

@@ -1,10 +1,11 @@
-"""Reductions over axes: sum, prod, max and min, and the positions of the largest and smallest element.
+"""Reductions over axes: sum, prod, squared deviations, max and min, and the positions of the extremes.
 
 ``axes`` are counted from the front, in increasing order; reducing over no axes changes nothing.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
@@ -55,6 +56,13 @@ class Reduction(Op):
         return as_array(self.ufunc(x, axis=axes, dtype=x.dtype, keepdims=keepdims))
 
     def compute(self, out: tuple[Axis, ...], x: Operand, *, axes: Axes, keepdims: bool) -> Expr:
+        return self.over(self.kind, out, x, axes, keepdims, lambda element: element)
+
+    @staticmethod
+    def over(
+        kind: str, out: tuple[Axis, ...], x: Operand, axes: Axes, keepdims: bool, body: Callable[[Expr], Expr]
+    ) -> Expr:
+        """The reduction by ``kind`` of ``body(element)`` over the elements along ``axes``."""
         inner = reduce_axes(*((f"k{k}", x.shape[k]) for k in axes))
         rest = iter(out)
         position: list[Expr] = []
@@ -65,8 +73,8 @@ class Reduction(Op):
                     next(rest)
             else:
                 position.append(next(rest))
-        element = x.load(position)
-        return Reduce(self.kind, inner, element) if inner else element
+        value = body(x.load(position))
+        return Reduce(kind, inner, value) if inner else value
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
         for shape, axes, keepdims in (
@@ -84,7 +92,7 @@ class Reduction(Op):
         yield Sample.of(smooth(rng, (4, 5), float64), axes=(0, 1), keepdims=True)
         rows = np.stack([smooth(rng, (3,)), [np.nan, np.inf, 1.0]])
         yield Sample.of(rows.astype(np.float32), axes=(1,), keepdims=False)
-        for dtype in (int32, uint8):
+        for dtype in (int32, uint8) if "i" in self.kinds else ():
             yield Sample.of(smooth(rng, (4, 5), dtype), axes=(1,), keepdims=False)
 
     def bad_samples(self) -> Iterable[BadSample]:
@@ -158,6 +166,38 @@ def shifted(x: Node, by: int) -> Node:
     low, high = (d, 0) if by > 0 else (0, d)
     part = slice_(x, start=(*zeros, high), stop=(*lead, n - low), step=(*ones, 1))
     return pad(part, low=(*zeros, low), high=(*zeros, high), interior=(*zeros, 0), value=1.0)
+
+
+class SquaredDeviations(Reduction):
+    """The sum of squared distances from the mean along ``axes``: what variances are made of.
+
+    An operation of its own because its gradient is simpler than that of its parts: around the mean the sum is
+    stationary, so nothing flows back through the mean.
+    """
+
+    name = "squared_deviations"
+    kinds = "f"
+
+    @quiet
+    def evaluate(self, x: Array, *, axes: Axes, keepdims: bool) -> Array:
+        count = x.dtype.type(math.prod(x.shape[k] for k in axes))
+        centred = x - np.sum(x, axis=axes, keepdims=True) / count
+        return as_array(np.sum(centred * centred, axis=axes, keepdims=keepdims))
+
+    def compute(self, out: tuple[Axis, ...], x: Operand, *, axes: Axes, keepdims: bool) -> Expr:
+        count = math.prod(x.shape[k] for k in axes)
+        mean = self.over("sum", out, x, axes, keepdims, lambda element: element) / count
+        return self.over("sum", out, x, axes, keepdims, lambda element: (element - mean) * (element - mean))
+
+    def vjp(self, node: Node, g: Node) -> tuple[Node]:
+        x, axes = node.inputs[0], node.attrs["axes"]
+        mean = sum_(x, axes=axes, keepdims=True) / math.prod(x.shape[k] for k in axes)
+        return (restored(g * 2.0, x.shape, axes) * (x - mean),)
+
+    def bad_samples(self) -> Iterable[BadSample]:
+        yield from super().bad_samples()
+        attrs = {"axes": (0,), "keepdims": False}
+        yield BadSample((TensorType((2, 3), int32),), attrs, DTypeError, (self.name, "int32", "astype"))
 
 
 class _Extreme(Reduction):
@@ -305,6 +345,7 @@ class ArgMin(_Position):
 
 sum_ = Sum()
 prod = Prod()
+squared_deviations = SquaredDeviations()
 max_ = Max()
 min_ = Min()
 argmax = ArgMax()

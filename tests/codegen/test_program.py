@@ -13,6 +13,7 @@ from lucid.codegen.schedule import Contraction
 from lucid.codegen.target import Target
 from lucid.ir.expr import Load
 from lucid.ir.graph import Graph, Node, input_node
+from lucid.ir.passes.pipeline import DEFAULT
 from lucid.ir.types import TensorType, float32
 from lucid.runtime.executable import build
 from tests.golden import Golden
@@ -97,6 +98,44 @@ def test_a_value_used_twice_is_stored_once() -> None:
     x = value(64, 64)
     shared = ops.exp(x)
     assert len(kernels(generate(Graph([x], [shared + 1.0, shared * 2.0]), AVX512))) == 3
+
+
+def passes_over(program: Program, size: int) -> int:
+    """How often a value of ``size`` elements or more is read or written from beginning to end."""
+    return sum(1 for s in program.steps for x in s.arguments if isinstance(x, Node) and x.type.size >= size)
+
+
+def normalised(x: Node) -> Node:
+    """Batch normalisation without weights, as ``lucid.nn.functional`` writes it."""
+    axes, count = (0, 2, 3), x.type.size // x.shape[1]
+    mean = ops.sum(x, axes=axes, keepdims=True) / count
+    variance = ops.squared_deviations(x, axes=axes, keepdims=True) / count
+    return (x - mean) * (1.0 / ops.sqrt(variance + 1e-5))
+
+
+def test_cheap_work_is_repeated_where_reading_its_operand_costs_the_same() -> None:
+    x, y = value(8, 16, 9, 9), value(1, 16, 1, 1)
+    shared = x - y
+    both = Graph([x, y], [shared * shared, ops.sum(shared, axes=(0, 2, 3), keepdims=False)])
+    assert passes_over(generate(both, AVX512), x.type.size) == 3  # not five: the difference is never stored
+
+
+def test_what_a_contraction_or_padding_reads_is_stored_and_shared() -> None:
+    x, w = value(1, 4, 6, 6), value(8, 4, 3, 3)
+    y = ops.relu(x)
+    names = kernels(generate(Graph([x, w], [conv(y, w), y * 2.0, y + 1.0]), AVX512))
+    assert names.count("relu") == 1
+
+
+def test_batch_normalisation_passes_over_memory() -> None:
+    x, g = value(8, 16, 9, 9), value(8, 16, 9, 9)
+    y = normalised(x)
+    forward = generate(Graph([x], [y]), AVX512)
+    assert passes_over(forward, x.type.size) == 4  # mean, variance, and the result
+    (dx,) = gradients([y], [x], [g])
+    assert dx is not None
+    backward = generate(DEFAULT(Graph([x, g], [dx])), AVX512)
+    assert passes_over(backward, x.type.size) == 8
 
 
 def test_values_that_live_together_do_not_overlap() -> None:

@@ -104,6 +104,12 @@ def prod(x: Any, *, axes: Any, keepdims: bool) -> Any:
     return x
 
 
+def squared_deviations(x: Any, *, axes: tuple[int, ...], keepdims: bool) -> Any:
+    if not axes:  # torch takes no axes for all of them
+        return (x - x) ** 2
+    return ((x - x.mean(axes, keepdim=True)) ** 2).sum(axes, keepdim=keepdims)
+
+
 def reduced(function: Callable[..., Any], **extra: Callable[[Any], Any]) -> Callable[..., Any]:
     def run(x: Any, *, axes: Any, keepdims: bool) -> Any:
         return function(x, axes, keepdim=keepdims, **{k: of(x) for k, of in extra.items()}) if axes else x.clone()
@@ -163,6 +169,7 @@ COUNTERPART: dict[str, Callable[..., Any]] = {
     "concat": lambda *xs, axis: torch.cat(xs, axis),
     "sum": reduced(torch.sum, dtype=lambda x: x.dtype),
     "prod": prod,
+    "squared_deviations": squared_deviations,
     "max": reduced(torch.amax),
     "min": reduced(torch.amin),
     "argmax": lambda x, *, axis, keepdims: torch.argmax(x, axis, keepdim=keepdims),
