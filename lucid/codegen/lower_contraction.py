@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from math import ceil
 
 from lucid.codegen.access import Access, Placed, coefficient
 from lucid.codegen.loops import (
@@ -134,15 +135,11 @@ class _Tiled(Nest):
         return Kernel(name, self.placed.buffers, tuple(body), note)
 
     def _parallel_axis(self) -> Axis | None:
-        """The axis whose turns threads share: none with a remainder before it, and the most turns."""
+        """The axis whose turns threads share: the one with the most turns, an outer one if it can be halved."""
         best: tuple[int, Axis] | None = None
         for name in self.schedule.outer:
             axis = self.axis[name]
-            step = self._step_of(axis)
-            if axis.extent % step:
-                break
-            turns = axis.extent // step
-            # An outer axis is better, if it can be halved.
+            turns = ceil(axis.extent / self._step_of(axis))
             if turns > 1 and (best is None or best[0] % 2) and (best is None or turns > best[0]):
                 best = turns, axis
         return best[1] if best else None
@@ -159,16 +156,13 @@ class _Tiled(Nest):
             self._one_tile(frame, counts, body)
             return
         axis, rest = axes[0], axes[1:]
-        step = self._step_of(axis)
-        full = axis.extent // step * step
-        if full:
-            var = Var(self.fresh(axis.name), INDEX)
-            inside: list[Stmt] = []
-            self._outer(rest, frame.inner(axis, var), {**counts, axis: step}, inside)
-            kind: LoopKind = "parallel" if axis is self.parallel else "serial"
-            body.append(For(var, integer(0), integer(full), step, tuple(inside), kind))
-        if full < axis.extent:
-            self._outer(rest, frame.inner(axis, integer(full)), {**counts, axis: axis.extent - full}, body)
+
+        def tile(at: Value, count: int, inside: list[Stmt]) -> None:
+            self._outer(rest, frame.inner(axis, at), {**counts, axis: count}, inside)
+
+        within = self.parallel is not None and (axis is self.parallel or self.parallel in rest)
+        kind: LoopKind = "parallel" if axis is self.parallel else "serial"
+        self.steps(axis, self._step_of(axis), tile, body, kind, whole=within)
 
     def _vectors(self, frame: Frame, count: int) -> list[Frame]:
         """One frame per vector of the tile; the last may be masked."""

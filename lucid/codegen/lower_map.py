@@ -6,7 +6,7 @@ reduction. With one lane and nothing reordered it is the naive nest: the oracle 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lucid.codegen.access import Access, Placed, PlacedStore, accesses, coefficient
@@ -18,6 +18,7 @@ from lucid.codegen.loops import (
     Fma,
     For,
     Gather,
+    If,
     Iota,
     Kernel,
     Let,
@@ -129,6 +130,39 @@ class Nest:
         self.reduced = saved
         kind: LoopKind = "parallel" if outermost else "serial"
         body.append(For(var, integer(0), integer(axis.extent), 1, tuple(inside), kind))
+
+    def steps(
+        self,
+        axis: Axis,
+        step: int,
+        inside: Callable[[Value, int, list[Stmt]], None],
+        body: list[Stmt],
+        kind: LoopKind = "serial",
+        *,
+        whole: bool = False,
+    ) -> None:
+        """``inside(position, count, statements)`` for every ``step`` positions of an axis; the last may be fewer.
+
+        Args:
+            whole: make one loop of it, whose last turn is what remains: threads share a single loop.
+        """
+        full = axis.extent // step * step
+        left = axis.extent - full
+        if full == 0:
+            inside(integer(0), left, body)
+            return
+        var = Var(self.fresh(axis.name), INDEX)
+        each: list[Stmt] = []
+        inside(var, step, each)
+        if left == 0 or not whole:
+            body.append(For(var, integer(0), integer(full), step, tuple(each), kind))
+        if left and not whole:
+            inside(integer(full), left, body)
+        elif left:
+            last: list[Stmt] = []
+            inside(integer(full), left, last)
+            turn = (If(Bin("lt", var, integer(full)), tuple(each)), If(Bin("le", integer(full), var), tuple(last)))
+            body.append(For(var, integer(0), integer(full + step), step, turn, kind))
 
     def _hoist_reductions(self, frame: Frame, body: list[Stmt], later: Sequence[Axis]) -> None:
         """Compute here every reduction that depends on no axis still to be looped over."""

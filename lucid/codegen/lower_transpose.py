@@ -8,14 +8,11 @@ way is the map nest's business, and which axes are tiled in which order the sche
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
 
 from lucid.codegen.access import Access, Placed, accesses, coefficient
 from lucid.codegen.loops import (
     INDEX,
     Bin,
-    For,
-    If,
     Iota,
     Kernel,
     Let,
@@ -29,7 +26,6 @@ from lucid.codegen.loops import (
     integer,
 )
 from lucid.codegen.lower_map import Frame, Nest
-from lucid.codegen.order import collapse, in_memory_order
 from lucid.codegen.schedule import Transpose
 from lucid.errors import ScheduleError
 from lucid.ir.expr import Axis, Reduce, walk
@@ -58,13 +54,8 @@ def _crosses(access: Access, load: Axis, store: Axis) -> bool:
     return plain and coefficient(access.offset, load) == 1 and step is not None and step != 0
 
 
-def in_tiling_order(placed: Placed) -> Placed:
-    """The kernel whose axes a ``Transpose`` schedule names."""
-    return collapse(in_memory_order(placed))
-
-
 def lower_transpose(placed: Placed, name: str, schedule: Transpose, *, fma: bool = True, note: str = "") -> Kernel:
-    """The nest of a kernel in tiling order.
+    """The nest of a kernel in normal form.
 
     Raises:
         ScheduleError: the schedule does not name the kernel's axes, or an axis that is not contiguous.
@@ -104,27 +95,12 @@ class _Transposing(Nest):
             self._tile(frame, counts, body)
             return
         axis, rest = axes[0], axes[1:]
+
+        def tile(at: Value, count: int, inside: list[Stmt]) -> None:
+            self._tiles(rest, frame.inner(axis, at), {**counts, axis: count}, inside, outermost=False)
+
         step = self.schedule.lanes if axis in (self.load, self.along) else 1
-        full = axis.extent // step * step
-        if full == 0:
-            self._tiles(rest, frame.inner(axis, integer(0)), {**counts, axis: axis.extent}, body, outermost)
-            return
-        var = Var(self.fresh(axis.name), INDEX)
-        whole: list[Stmt] = []
-        self._tiles(rest, frame.inner(axis, var), {**counts, axis: step}, whole, False)
-        if full == axis.extent or not outermost:
-            body.append(For(var, integer(0), integer(full), step, tuple(whole), "parallel" if outermost else "serial"))
-        if full == axis.extent:
-            return
-        part: list[Stmt] = []
-        self._tiles(rest, frame.inner(axis, integer(full)), {**counts, axis: axis.extent - full}, part, False)
-        if not outermost:
-            body += part
-            return
-        # Threads share one loop: what is left over is its last turn.
-        turns = ceil(axis.extent / step) * step
-        inside = (If(Bin("lt", var, integer(full)), tuple(whole)), If(Bin("le", integer(full), var), tuple(part)))
-        body.append(For(var, integer(0), integer(turns), step, inside, "parallel"))
+        self.steps(axis, step, tile, body, "parallel" if outermost else "serial", whole=outermost)
 
     def _tile(self, frame: Frame, counts: dict[Axis, int], body: list[Stmt]) -> None:
         lanes, rows, columns = self.schedule.lanes, counts[self.along], counts[self.load]

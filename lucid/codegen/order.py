@@ -36,6 +36,11 @@ def in_memory_order(placed: Placed) -> Placed:
     return Placed(placed.buffers, tuple(order), stores)
 
 
+def normal_form(placed: Placed) -> Placed:
+    """Axes in memory order, merged where every access walks them as one: the axes that schedules name."""
+    return collapse(in_memory_order(placed))
+
+
 def collapse(placed: Placed) -> Placed:
     """Merge neighbouring axes that every access walks as one."""
     while True:

@@ -17,7 +17,8 @@ from lucid.codegen.layout import Layout
 from lucid.codegen.loops import Kernel
 from lucid.codegen.lower_contraction import lower_contraction
 from lucid.codegen.lower_map import lower_map, lower_naive
-from lucid.codegen.lower_transpose import in_tiling_order, lower_transpose
+from lucid.codegen.lower_transpose import lower_transpose
+from lucid.codegen.order import normal_form
 from lucid.codegen.phases import split_phases
 from lucid.codegen.plan import Lifetime, MemoryPlan, plan_memory, plan_static
 from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose
@@ -286,7 +287,8 @@ class _Generator:
         shared: dict[tuple[object, ...], int] = {}
         steps: list[Step] = []
         for spec in specs:
-            placed = place(spec, self.layouts, over)
+            written = place(spec, self.layouts, over)
+            placed = normal_form(written)
             wish = self.wishes.get(id(spec))
             schedule = schedule_for(placed, wish, self.target)
             if self.override is not None:
@@ -297,9 +299,9 @@ class _Generator:
             elif isinstance(schedule, MapReduce):
                 kernel = lower_map(placed, "kernel", lanes=schedule.lanes, unroll=schedule.unroll, fma=fma, note=note)
             elif isinstance(schedule, Transpose):
-                kernel = lower_transpose(in_tiling_order(placed), "kernel", schedule, fma=fma, note=note)
+                kernel = lower_transpose(placed, "kernel", schedule, fma=fma, note=note)
             elif isinstance(schedule, Naive):
-                kernel = lower_naive(placed, "kernel", fma=fma, note=note)
+                kernel = lower_naive(written, "kernel", fma=fma, note=note)
             else:
                 raise ScheduleError(f"{schedule!r} is not a schedule")
             key = (kernel.buffers, kernel.body)

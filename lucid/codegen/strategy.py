@@ -14,7 +14,7 @@ from math import ceil, prod
 from lucid.codegen.access import Access, Placed, coefficient
 from lucid.codegen.fuse import factors
 from lucid.codegen.lower_contraction import contraction_of, operands
-from lucid.codegen.lower_transpose import in_tiling_order, tiled_axes
+from lucid.codegen.lower_transpose import tiled_axes
 from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose
 from lucid.codegen.spec import KernelSpec
 from lucid.codegen.target import Target
@@ -132,11 +132,11 @@ def _plain_window(carriers: list[tuple[Load, int | None]], reduce: Reduce) -> bo
 
 
 def schedule_for(placed: Placed, wish: Wanted | None, target: Target) -> Schedule:
-    """The schedule of a placed kernel."""
+    """The schedule of a kernel in normal form."""
     dtype = placed.stores[0].buffer.dtype
     lanes = _lanes(placed, target)
     if wish is not None:
-        found = contraction_schedule(placed, wish.vector, target.lanes(dtype), target)
+        found = contraction_schedule(placed, target.lanes(dtype), target)
         if found is not None:
             return found
     transpose = transpose_schedule(placed, lanes)
@@ -151,7 +151,6 @@ def transpose_schedule(placed: Placed, lanes: int) -> Transpose | None:
     """Tiles for a map that reads across the direction it stores in; None if it does not."""
     if lanes == 1 or len(placed.axes) < 2:
         return None
-    placed = in_tiling_order(placed)
     tiled = tiled_axes(placed)
     if tiled is None:
         return None
@@ -183,10 +182,13 @@ def work_of(placed: Placed, schedule: Schedule) -> int:
     return prod(a.extent for a in (*placed.axes, *reduce.axes)) // schedule.lanes
 
 
-def contraction_schedule(placed: Placed, vector: Axis, lanes: int, target: Target) -> Contraction | None:
-    """Tile, order and unrolling of a contraction along ``vector``; None if it is not contiguous there."""
+def contraction_schedule(placed: Placed, lanes: int, target: Target) -> Contraction | None:
+    """Tile, order and unrolling of a contraction, vectors along the direction it stores in; None if no operand is
+    contiguous there.
+    """
     reduce = contraction_of(placed)
-    if reduce is None or coefficient(placed.stores[0].offset, vector) != 1:
+    vector = next((a for a in placed.axes if coefficient(placed.stores[0].offset, a) == 1), None)
+    if reduce is None or vector is None:
         return None
     found = operands(reduce, vector)
     if found is None:

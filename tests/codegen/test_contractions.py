@@ -102,7 +102,7 @@ def test_matmul_of_views_within_the_bound(shape: tuple[int, int, int], transpose
 
 
 @st.composite
-def legal_schedules(draw: st.DrawFn, base: Contraction, extents: dict[str, int]) -> Contraction:
+def legal_schedules(draw: st.DrawFn, base: Contraction) -> Contraction:
     """Another schedule of the same kernel: other tiles, orders, unrolling and blocking."""
     names = [a for a in base.outer if a != base.vector]
     tiled = draw(st.lists(st.sampled_from(names), unique=True, max_size=2)) if names else []
@@ -110,7 +110,7 @@ def legal_schedules(draw: st.DrawFn, base: Contraction, extents: dict[str, int])
         vector=base.vector,
         lanes=draw(st.sampled_from([2, 4, 8, 16])),
         vectors=draw(st.integers(1, 3)),
-        tile=tuple((a, draw(st.integers(1, max(1, min(5, extents[a]))))) for a in tiled),
+        tile=tuple((a, draw(st.integers(1, 5))) for a in tiled),
         outer=tuple(draw(st.permutations(base.outer))),
         reduce=tuple(draw(st.permutations(base.reduce))),
         unroll=draw(st.integers(1, 3)),
@@ -131,7 +131,7 @@ def test_any_legal_schedule_computes_the_same(data: st.DataObject) -> None:
     def override(spec: Any, schedule: Any) -> Any:
         if not isinstance(schedule, Contraction):
             return schedule
-        used.append(data.draw(legal_schedules(schedule, {axis.name: axis.extent for axis in spec.axes})))
+        used.append(data.draw(legal_schedules(schedule)))
         return used[-1]
 
     program = generate(Graph(nodes, [op(*nodes, **kw)]), Target.of("avx512"), override=override)
