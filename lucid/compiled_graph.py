@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,7 +52,6 @@ class CompiledGraph:
         self.parameters = parameters
         #: Seconds per part of the work done so far.
         self.seconds: dict[str, float] = {}
-        self._passes: list[str] = []
         self._executable: Executable | None = None
 
     @property
@@ -62,25 +60,24 @@ class CompiledGraph:
         if self._executable is None:
             from lucid.runtime.executable import build
 
-            optimised = self._run_passes()
-            self._executable = build(optimised, parameters=self.parameters, in_place=self.in_place)
-            self.seconds.update(self._executable.seconds)
+            built = build(self.source, passes=DEFAULT, parameters=self.parameters, in_place=self.in_place)
+            self._executable = built
+            self.seconds.update(built.seconds)
             self._dump()
         return self._executable
 
-    def _run_passes(self) -> Graph:
-        self._passes.clear()
+    def _passes(self) -> str:
+        """The graph after each pass that changed it."""
+        texts: list[str] = []
 
         def observe(name: str, before: Graph, after: Graph, seconds: float) -> None:
             change = "no change" if before is after or before == after else f"{len(before)} -> {len(after)} nodes"
-            self._passes.append(f"--- {name}: {change}")
+            texts.append(f"--- {name}: {change}")
             if change != "no change":
-                self._passes.append(str(after))
+                texts.append(str(after))
 
-        started = perf_counter()
-        optimised = DEFAULT(self.source, observe)
-        self.seconds["passes"] = perf_counter() - started
-        return optimised
+        DEFAULT(self.source, observe)
+        return "\n".join(texts)
 
     def __call__(self, arrays: Sequence[Array], refresh: bool = True) -> list[Array]:
         """Run on one array per input; ``refresh=False`` promises that no parameter changed since the last run."""
@@ -102,8 +99,7 @@ class CompiledGraph:
             raise ArgumentError(f"stage={stage!r} must be one of {', '.join(STAGES)}", op="dump")
         if stage == "graph":
             return str(self.source)
-        executable = self.executable
-        return "\n".join(self._passes) if stage == "passes" else executable.text(stage)
+        return self._passes() if stage == "passes" else self.executable.text(stage)
 
     def _dump(self) -> None:
         wanted = [s.strip() for s in os.environ.get("LUCID_DUMP", "").split(",") if s.strip()]

@@ -144,8 +144,7 @@ class CompiledFunction:
         lines = [f"{self._name}: {len(self._all)} version{'s' * (len(self._all) != 1)}, {calls} calls"]
         for k, version in enumerate(self._all):
             traced = version.traced
-            seconds = sum(s for part in traced.parts().values() for s in part.seconds.values())
-            lines.append(f"  [{k}] {traced.calls} calls, built in {seconds:.3f} s; traced because: {version.reason}")
+            lines.append(f"  [{k}] {traced.calls} calls, {_origin(traced)}; traced because: {version.reason}")
             lines += [f"      {name}: {value}" for name, value in version.description.items() if " (" not in name]
         return "\n".join(lines)
 
@@ -184,6 +183,16 @@ class CompiledFunction:
 
     def __repr__(self) -> str:
         return f"<compiled {self._name}: {len(self._all)} versions>"
+
+
+def _origin(traced: TracedFunction) -> str:
+    """How long it took to get a version's machine code, and whether it was compiled or came from the disk."""
+    parts = [part.seconds for part in traced.parts().values()]
+    loaded = [seconds["load"] for seconds in parts if "load" in seconds]
+    built = [sum(seconds.values()) for seconds in parts if seconds and "load" not in seconds]
+    ways = [f"built in {sum(built):.3f} s"] if built or not loaded else []
+    ways += [f"loaded from the on-disk cache in {sum(loaded):.3f} s"] if loaded else []
+    return ", ".join(ways)
 
 
 def _require_unchanged(module: Any, before: dict[str, Any]) -> None:

@@ -103,3 +103,7 @@ class ScheduleError(LucidError, ValueError):
 
 class CodegenError(LucidError):
     """The code generator or LLVM refused a kernel; a bug of Lucid's."""
+
+
+class CacheWarning(UserWarning):
+    """The on-disk cache, or an entry in it, is not used; the message says why. What is missing is compiled again."""

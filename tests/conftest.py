@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 import lucid.ops  # noqa: F401  # registers every op
 from tests.golden import Golden
+
+#: Tests compile what they test: nothing comes from the disk, nor goes there, but where a test says so.
+os.environ["LUCID_CACHE_DIR"] = "off"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

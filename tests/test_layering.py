@@ -25,6 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "compiler trace traced_function bindings signature surroundings partition compiled_call compiled_graph",
         "nn",
         "optim data io",
+        "__main__",
     )
 )
 

@@ -8,46 +8,40 @@ caller says they changed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 import numpy as np
 
-from lucid.codegen.emit import emit_kernel
-from lucid.codegen.module import (
-    Argument,
-    Call,
-    emit_entry,
-    emit_module,
-    emit_parallel,
-    parallel_turns,
-    split_parallel,
-)
-from lucid.codegen.program import Override, Program, Step, generate
-from lucid.codegen.strategy import SMALLEST_SHARED_WORK
 from lucid.codegen.target import Target
 from lucid.errors import IRError
 from lucid.ir.graph import Array, Graph, Node
-from lucid.runtime.jit import CompiledModule, call, compile_module
+from lucid.ir.passes.pipeline import Pipeline
+from lucid.runtime.binary import ARENA, FIRST, PARALLEL, STATIC, THREADS, Binary
+from lucid.runtime.fingerprint import graph_key
+from lucid.runtime.jit import CompiledModule, assembly, call
 from lucid.runtime.threads import POOL
 
-#: Slots of the address table before the inputs: the arena, the static memory, the thread pool and how to use it.
-_ARENA, _STATIC, _POOL, _PARALLEL, _FIRST = 0, 1, 2, 3, 4
+if TYPE_CHECKING:  # the code generator is imported when there is something to compile
+    from lucid.codegen.program import Override, Program
 
 
 def build(
     graph: Graph,
     *,
+    passes: Pipeline | None = None,
     parameters: Collection[Node] = (),
     in_place: Mapping[int, int] | None = None,
     target: Target | None = None,
     override: Override | None = None,
 ) -> Executable:
-    """Compile a graph for this machine.
+    """Compile a graph for this machine, or load what an earlier process compiled from an equal one.
 
     Args:
+        passes: run on the graph first.
         parameters: inputs that change seldom; see ``Executable.__call__``'s ``refresh``.
         in_place: output index to index of the input it overwrites.
         target: the CPU to compile for; the host by default.
@@ -55,51 +49,29 @@ def build(
     """
     started = perf_counter()
     target = target or Target.host()
-    program = generate(graph, target, parameters=parameters, in_place=in_place, override=override)
-    lowered = perf_counter()
-    text = _module_text(program, target)
-    emitted = perf_counter()
-    module = compile_module(text, target)
-    finished = perf_counter()
-    seconds = {"lower": lowered - started, "emit": emitted - lowered, "llvm": finished - emitted}
-    return Executable(program, module, seconds, dict(in_place or {}))
+    in_place = dict(in_place or {})
+    key = graph_key(graph, target, passes, parameters, in_place) if override is None else None
+    seconds: dict[str, float] = {}
 
+    def lowered() -> Program:
+        from lucid.runtime.compilation import lower
 
-def worth_sharing(program: Program, number: int) -> int:
-    """Turns of a kernel's parallel loop, or 0 if it has none or too little work to share."""
-    work = max(s.work for s in (*program.prologue, *program.steps) if s.kernel == number)
-    return parallel_turns(program.kernels[number]) if work >= SMALLEST_SHARED_WORK else 0
+        return lower(graph, target, passes, parameters, in_place, override, seconds)
 
+    binary = None if key is None else Binary.load(key)
+    if binary is not None:
+        executable = Executable(graph, binary, lowered, in_place)
+        executable.seconds["load"] = perf_counter() - started
+        return executable
+    from lucid.runtime.compilation import compile_program
 
-def _module_text(program: Program, target: Target) -> str:
-    shared = [worth_sharing(program, k) for k in range(len(program.kernels))]
-    functions = []
-    for kernel, turns in zip(program.kernels, shared, strict=True):
-        if turns:
-            functions += emit_parallel(kernel, target, symbol=kernel.name)
-        else:
-            functions.append(emit_kernel(kernel, target, symbol=kernel.name))
-    count = len(program.graph.inputs)
-
-    def slot(value: Hashable) -> Argument:
-        place = program.places[value][0]
-        if place.region == "input":
-            return _FIRST + place.at
-        if place.region == "output":
-            return _FIRST + count + place.at
-        return (_ARENA if place.region == "arena" else _STATIC), place.at
-
-    def calls(steps: Sequence[Step]) -> list[Call]:
-        result = []
-        for step in steps:
-            kernel, turns = program.kernels[step.kernel], shared[step.kernel]
-            rest = bool(turns) and split_parallel(kernel)[1] is not None
-            result.append(Call(kernel.name, [slot(v) for v in step.arguments], turns, rest))
-        return result
-
-    functions.append(emit_entry("prologue", calls(program.prologue), (_POOL, _PARALLEL)))
-    functions.append(emit_entry("run", calls(program.steps), (_POOL, _PARALLEL)))
-    return emit_module(functions, target)
+    program = lowered()
+    binary = compile_program(program, seconds)
+    executable = Executable(graph, binary, lambda: program, in_place)
+    executable.seconds = seconds
+    if key is not None:
+        binary.store(key)
+    return executable
 
 
 def _aligned_bytes(size: int) -> Array:
@@ -112,49 +84,61 @@ def _aligned_bytes(size: int) -> Array:
 class Executable:
     """Machine code for one graph, with the memory it runs in. Safe to call from several threads, one at a time each."""
 
-    def __init__(
-        self, program: Program, module: CompiledModule, seconds: dict[str, float], in_place: Mapping[int, int]
-    ):
-        self.program = program
-        self.module = module
-        #: Seconds spent lowering, emitting text, and in LLVM.
-        self.seconds = seconds
+    def __init__(self, graph: Graph, binary: Binary, recipe: Callable[[], Program], in_place: Mapping[int, int]):
+        """
+        Args:
+            graph: what it computes, before or after passes.
+            binary: the code.
+            recipe: gives the program the code was made from, to be looked at.
+            in_place: updates asked for; ``binary`` knows which of them the code itself writes in place.
+        """
+        self.binary = binary
+        self._recipe = recipe
+        #: Seconds that each part of the compilation took, or ``"load"`` alone.
+        self.seconds: dict[str, float] = {}
         self.in_place = in_place
-        self._types = [n.type for n in program.graph.inputs]
-        self._outputs = [n.type for n in program.graph.outputs]
-        self._run = module.address("run")
-        self._prologue = module.address("prologue") if program.prologue else None
-        self._arena = _aligned_bytes(program.arena.size)
-        self._static = _aligned_bytes(program.static.size)
-        self._table = np.zeros(_FIRST + len(self._types) + len(self._outputs), np.uintp)
-        self._table[_ARENA] = self._arena.ctypes.data
-        self._table[_STATIC] = self._static.ctypes.data
-        self._table[_PARALLEL] = POOL.function()
+        self._names = graph.input_names
+        self._types = [n.type for n in graph.inputs]
+        self._outputs = [n.type for n in graph.outputs]
+        self.module = CompiledModule(binary.object)
+        self._run = self.module.address("run")
+        self._prologue = self.module.address("prologue") if binary.has_prologue else None
+        self._arena = _aligned_bytes(binary.arena)
+        self._static = _aligned_bytes(binary.static)
+        self._table = np.zeros(FIRST + len(self._types) + len(self._outputs), np.uintp)
+        self._table[ARENA] = self._arena.ctypes.data
+        self._table[STATIC] = self._static.ctypes.data
+        self._table[PARALLEL] = POOL.function()
         self._address = self._table.ctypes.data
         #: Arrays of the last call whose addresses are in the table, as weak references: nothing is kept alive.
         self._last: list[ref[Array] | None] = [None] * len(self._types)
         #: Updates that cannot be written straight over their input are computed here and copied.
         self._scratch = {
-            k: np.empty(self._outputs[k].shape, self._outputs[k].dtype) for k in in_place if k not in program.in_place
+            k: np.empty(self._outputs[k].shape, self._outputs[k].dtype) for k in in_place if k not in binary.in_place
         }
         self._lock = threading.Lock()
         self._fresh = False
 
+    @cached_property
+    def program(self) -> Program:
+        """What the code was made from; made again, when first asked for, if the code was loaded."""
+        return self._recipe()
+
     @property
     def memory(self) -> int:
         """Bytes held between calls."""
-        return self.program.arena.size + self.program.static.size
+        return self.binary.arena + self.binary.static
 
     def addresses(self) -> dict[str, Any]:
         """Where the regions of memory were at the last call: two base addresses, and one address per input and
         output.
         """
         table = [int(a) for a in self._table]
-        outputs = _FIRST + len(self._types)
+        outputs = FIRST + len(self._types)
         return {
-            "arena": table[_ARENA],
-            "static": table[_STATIC],
-            "input": table[_FIRST:outputs],
+            "arena": table[ARENA],
+            "static": table[STATIC],
+            "input": table[FIRST:outputs],
             "output": table[outputs:],
         }
 
@@ -176,20 +160,20 @@ class Executable:
                     continue
                 type = self._types[k]
                 if array.shape != type.shape or array.dtype != type.dtype:
-                    name = self.program.graph.input_names[k]
+                    name = self._names[k]
                     raise IRError(f"input {name} is {array.dtype.name}{list(array.shape)}, but {type} was compiled")
                 if array.flags.c_contiguous:
                     self._last[k] = ref(array)
                 elif k in self.in_place.values():
-                    raise IRError(f"input {self.program.graph.input_names[k]} is updated and must be contiguous")
+                    raise IRError(f"input {self._names[k]} is updated and must be contiguous")
                 else:
                     array = np.ascontiguousarray(array)
                     self._last[k] = None
                 held.append(array)
-                table[_FIRST + k] = array.ctypes.data
+                table[FIRST + k] = array.ctypes.data
             results: list[Array] = []
-            first = _FIRST + len(self._types)
-            updated = self.program.in_place
+            first = FIRST + len(self._types)
+            updated = self.binary.in_place
             for k, type in enumerate(self._outputs):
                 if k in updated:
                     results.append(arrays[updated[k]])
@@ -197,7 +181,7 @@ class Executable:
                 result = self._scratch[k] if k in self._scratch else np.empty(type.shape, type.dtype)
                 table[first + k] = result.ctypes.data
                 results.append(result)
-            table[_POOL] = pool = POOL.take()
+            table[THREADS] = pool = POOL.take()
             try:
                 if self._prologue is not None and (refresh or not self._fresh):
                     call(self._prologue, self._address)
@@ -218,8 +202,9 @@ class Executable:
             return str(self.program)
         if stage == "loops":
             return "\n".join(str(k) for k in self.program.kernels)
-        if stage == "llvm":
-            return self.module.llvm_text
-        if stage == "asm":
-            return self.module.assembly
+        if stage in ("llvm", "asm"):
+            from lucid.runtime.compilation import module_text
+
+            text = module_text(self.program)
+            return text if stage == "llvm" else assembly(text, self.program.target)
         raise IRError(f"there is no stage {stage!r}")

@@ -14,9 +14,8 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Sequence
-from functools import cached_property, lru_cache
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 from lucid.codegen.target import Target
@@ -30,34 +29,30 @@ _linked: WeakSet[Any] = WeakSet()
 _PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
+class Object(NamedTuple):
+    """Relocatable object code, good for a file, and the functions it defines for others."""
+
+    code: bytes
+    symbols: tuple[str, ...]
+
+
 class CompiledModule:
-    """Machine code in memory, alive as long as this object is.
+    """Machine code in memory, alive as long as this object is."""
 
-    ``object_code`` is the relocatable object it was linked from, good for a cache.
-    """
-
-    def __init__(self, llvm_text: str, target: Target, object_code: bytes, symbols: Sequence[str]):
-        self.llvm_text = llvm_text
-        self.target = target
-        self.object_code = object_code
-        self.symbols = tuple(symbols)
-        self._resource = _link(object_code, self.symbols)
+    def __init__(self, compiled: Object):
+        self.object = compiled
+        self._resource = _link(compiled)
 
     def address(self, symbol: str) -> int:
         """Where a function of this module begins."""
-        if symbol not in self.symbols:
+        if symbol not in self.object.symbols:
             raise CodegenError(f"the module has no function {symbol!r}")
         address: int = self._resource[symbol]
         return address
 
-    @cached_property
-    def assembly(self) -> str:
-        """The machine code as text; generated when first asked for."""
-        return assembly(self.llvm_text, self.target)
 
-
-def compile_module(llvm_text: str, target: Target) -> CompiledModule:
-    """Compile and link a module whose code may run on ``target``.
+def compile_object(llvm_text: str, target: Target) -> Object:
+    """Compile a module whose code may run on ``target``.
 
     Raises:
         CodegenError: LLVM refuses the text, or this process cannot run code for ``target``.
@@ -68,8 +63,12 @@ def compile_module(llvm_text: str, target: Target) -> CompiledModule:
     with _LOCK:
         module = _parse(llvm_text)
         symbols = [f.name for f in module.functions if not f.is_declaration and f.linkage.name == "external"]
-        object_code: bytes = _machine(target).emit_object(module)
-    return CompiledModule(llvm_text, target, object_code, symbols)
+        return Object(_machine(target).emit_object(module), tuple(symbols))
+
+
+def compile_module(llvm_text: str, target: Target) -> CompiledModule:
+    """Compile a module, as ``compile_object``, and link it into this process."""
+    return CompiledModule(compile_object(llvm_text, target))
 
 
 def assembly(llvm_text: str, target: Target) -> str:
@@ -143,11 +142,11 @@ def _parse(text: str) -> Any:
     return module
 
 
-def _link(object_code: bytes, symbols: Sequence[str]) -> Any:
+def _link(compiled: Object) -> Any:
     with _LOCK:
         llvm = _llvm()
-        builder = llvm.JITLibraryBuilder().add_object_img(object_code).add_current_process()
-        for symbol in symbols:
+        builder = llvm.JITLibraryBuilder().add_object_img(compiled.code).add_current_process()
+        for symbol in compiled.symbols:
             builder.export_symbol(symbol)
         try:
             resource = builder.link(_linker(), f"lucid{next(_library_numbers)}")

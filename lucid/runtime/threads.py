@@ -24,7 +24,8 @@ import numpy as np
 from lucid.codegen.target import Target
 from lucid.errors import ArgumentError, ArgumentTypeError
 from lucid.ir.location import here, resolve
-from lucid.runtime.jit import CompiledModule, compile_module
+from lucid.runtime.binary import cached_object
+from lucid.runtime.jit import CompiledModule
 
 #: Turns of a waiting loop before a worker sleeps (some tens of microseconds), and before the caller yields its core.
 _SPINS = 4000
@@ -255,7 +256,7 @@ class ThreadPool:
             with self._lock:
                 if self._module is None:
                     target = Target.host()
-                    module = compile_module(_native(target), target)
+                    module = CompiledModule(cached_object(_native(target), target))
                     self._parallel = module.address("parallel")
                     self._module = module
         return self._parallel
