@@ -142,13 +142,13 @@ def inline(root: Expr, producers: dict[Node, _Fused]) -> Expr:
     return rewrite(root, visit)
 
 
-def fuse(graph: Graph, accepts_epilogue: Callable[[Node, Expr], bool]) -> list[KernelSpec]:
+def fuse(graph: Graph, accepts_epilogue: Callable[[Expr], bool]) -> list[KernelSpec]:
     """The kernels of a graph in execution order; ``accepts_epilogue`` is the strategy's word on a contraction."""
     return _Fusion(graph, accepts_epilogue).run()
 
 
 class _Fusion:
-    def __init__(self, graph: Graph, accepts_epilogue: Callable[[Node, Expr], bool]):
+    def __init__(self, graph: Graph, accepts_epilogue: Callable[[Expr], bool]):
         self.graph = graph
         self.accepts_epilogue = accepts_epilogue
         self.outputs = set(graph.outputs)
@@ -271,7 +271,7 @@ class _Fusion:
         raw = self.raw[user]
         if raw.kind != Kind.MAP or user in self.host or raw.node.type.size != fused.node.type.size:
             return False
-        if fused.kind == Kind.CONTRACTION and not self.accepts_epilogue(fused.node, fused.expr):
+        if fused.kind == Kind.CONTRACTION and not self.accepts_epilogue(fused.expr):
             return False
         chain = self._chain(fused.node, user)
         if len(chain) > 1 and any(not self._permutes(x) for x in chain[1:]):

@@ -110,27 +110,28 @@ class _Tiled(Nest):
             raise ScheduleError(f"axis {schedule.vector} is not contiguous in the result and in one operand")
         if schedule.block and placed.stores[0].value is not reduce:
             raise ScheduleError("a contraction blocked over its reduction cannot have an epilogue")
+        if any(a not in inner or n < 1 for a, n in schedule.block) or len(dict(schedule.block)) < len(schedule.block):
+            raise ScheduleError(f"{schedule} must block reduction axes by one or more positions: {sorted(inner)}")
+        if any(n % schedule.unroll for a, n in schedule.block if a == schedule.reduce[-1]):
+            raise ScheduleError(f"{schedule}: blocks of the innermost reduction axis must be made of whole steps")
         self.operands = found
         self.tile = {outer[name]: size for name, size in schedule.tile}
         #: The vector operand is the same for every position of the tile; the other one for every vector.
         self.rows_shared = not any(coefficient(found.vector.offset, a) for a in self.tile)
         self.scalar = coefficient(found.broadcast.offset, self.vector) == 0
         self.parallel = self._parallel_axis()
+        #: Blocked reduction axes: how many positions at once, and the variable that says where a block begins.
+        self.block = {inner[name]: size for name, size in schedule.block}
+        self.begins: dict[Axis, Var] = {}
 
     def kernel(self, name: str, note: str) -> Kernel:
         body: list[Stmt] = []
-        blocked = [self.axis[a] for a in self.schedule.reduce[: self.schedule.block]]
-        frame = Frame({})
-        loops: list[tuple[Var, Axis]] = []
-        for axis in blocked:
-            var = Var(self.fresh(axis.name), INDEX)
-            loops.append((var, axis))
-            frame = frame.inner(axis, var)
+        for axis in self.block:
+            self.begins[axis] = Var(self.fresh(axis.name), INDEX)
         inside: list[Stmt] = []
-        self.first_block = [var for var, _ in loops]
-        self._outer([self.axis[a] for a in self.schedule.outer], frame, {}, inside)
-        for var, axis in reversed(loops):
-            inside = [For(var, integer(0), integer(axis.extent), 1, tuple(inside))]
+        self._outer([self.axis[a] for a in self.schedule.outer], Frame({}), {}, inside)
+        for axis, var in reversed(self.begins.items()):
+            inside = [For(var, integer(0), integer(axis.extent), self.block[axis], tuple(inside))]
         body.extend(inside)
         return Kernel(name, self.placed.buffers, tuple(body), note)
 
@@ -185,12 +186,12 @@ class _Tiled(Nest):
         for row, tile in zip(accumulators, frames, strict=True):
             for acc, at in zip(row, tile, strict=True):
                 start: Value = Lit(0.0, type)
-                for var in self.first_block:  # the first block starts from zero, the others go on
+                for var in self.begins.values():  # the first block starts from zero, the others go on
                     so_far = Read(store.buffer, self.scalar_offset(store.offset, at, body), type.lanes, at.mask)
                     begun = Bin("lt", integer(0), var)
                     start = Sel(Splat(begun, type.lanes), so_far, start)
                 body.append(Reg(acc, start))
-        self._multiply(self.schedule.reduce[self.schedule.block :], frames, accumulators, {}, body)
+        self._multiply(self.schedule.reduce, frames, accumulators, {}, body)
         for row, tile in zip(accumulators, frames, strict=True):
             for acc, at in zip(row, tile, strict=True):
                 self.reduced = {self.operands.reduce: acc}
@@ -210,6 +211,9 @@ class _Tiled(Nest):
             return
         axis = self.axis[names[0]]
         unroll = self.schedule.unroll if len(names) == 1 else 1
+        if self.block.get(axis) == 1:
+            self._multiply(names[1:], frames, accumulators, {**position, axis: self.begins[axis]}, body)
+            return
         full = axis.extent // unroll * unroll
         for lo, hi, step in ((0, full, unroll), (full, axis.extent, 1)):
             if lo == hi:
@@ -218,7 +222,17 @@ class _Tiled(Nest):
             inside: list[Stmt] = []
             for u in range(step):
                 self._multiply(names[1:], frames, accumulators, {**position, axis: add(var, integer(u))}, inside)
-            body.append(For(var, integer(lo), integer(hi), step, tuple(inside)))
+            first, last = self._block_of(axis, lo, hi)
+            body.append(For(var, first, last, step, tuple(inside)))
+
+    def _block_of(self, axis: Axis, lo: int, hi: int) -> tuple[Value, Value]:
+        """The part of ``lo..hi`` in this block of a reduction axis. Blocks are made of whole steps, so it begins on
+        one.
+        """
+        if axis not in self.block:
+            return integer(lo), integer(hi)
+        begin, end = self.begins[axis], add(self.begins[axis], integer(self.block[axis]))
+        return (begin if lo == 0 else integer(lo)), Bin("min", end, integer(hi))
 
     def _step(
         self,

@@ -130,7 +130,8 @@ class _Generator:
         self.halos: dict[Node, tuple[tuple[int, ...], tuple[int, ...]]] = {}
 
     def run(self) -> Program:
-        specs = [part for s in fuse(self.graph, accepts_epilogue) for part in map(affine_axes, split_phases(s))]
+        fused = fuse(self.graph, lambda expr: accepts_epilogue(expr, self.target))
+        specs = [part for s in fused for part in map(affine_axes, split_phases(s))]
         specs = [s for s in specs if s.stores[0].node.type.size]
         specs, outputs = self._separate_outputs(specs)
         specs = self._choose_layouts(specs)

@@ -65,7 +65,8 @@ class Contraction:
         outer: the remaining output axes and the tiled ones, outermost first; the vector axis among them.
         reduce: reduction axes, outermost first; the last is unrolled.
         unroll: steps of the innermost reduction axis taken at once.
-        block: leading reduction axes that run outside the tile loops, accumulating in memory.
+        block: reduction axes that run outside the tile loops in blocks of so many positions, accumulating in memory:
+            ``(("n", 1), ("i", 8))``.
     """
 
     vector: str
@@ -75,7 +76,7 @@ class Contraction:
     outer: tuple[str, ...]
     reduce: tuple[str, ...]
     unroll: int = 1
-    block: int = 0
+    block: tuple[tuple[str, int], ...] = ()
 
     @property
     def registers(self) -> int:
@@ -87,7 +88,7 @@ class Contraction:
 
     def __str__(self) -> str:
         tile = " x ".join([*(f"{n} {a}" for a, n in self.tile), f"{self.vectors}*{self.lanes} {self.vector}"])
-        block = f", block={'.'.join(self.reduce[: self.block])}" if self.block else ""
+        block = f", block={' x '.join(f'{n} {a}' for a, n in self.block)}" if self.block else ""
         return (
             f"contraction(tile={tile}, outer={'.'.join(self.outer)}, "
             f"reduce={'.'.join(self.reduce)}, unroll={self.unroll}{block})"

@@ -21,6 +21,7 @@ from lucid.codegen.target import Target
 from lucid.ir.expr import Axis, Expr, Load, Reduce, Select, walk
 from lucid.ir.graph import Node
 from lucid.ir.index import affine
+from lucid.ir.types import DType
 
 #: Elements touched (or vector multiply-adds) below which threads do not share a kernel: some microseconds of work.
 SMALLEST_SHARED_WORK = 16_000
@@ -29,12 +30,15 @@ SMALLEST_SHARED_WORK = 16_000
 LARGEST_STEP = 128
 
 
-def accepts_epilogue(node: Node, expr: Expr) -> bool:
-    """A reduction far longer than its output is better blocked over its reduction axes, and then has no epilogue."""
+def longest_pass(dtype: DType, target: Target) -> int:
+    """Positions of a reduction whose vectors, and what is broadcast against them, fill half of the second cache."""
+    return target.l2 // (8 * target.lanes(dtype) * dtype.itemsize)
+
+
+def accepts_epilogue(expr: Expr, target: Target) -> bool:
+    """A long reduction runs in blocks, and then has no epilogue."""
     reduce = next((e for e in walk(expr) if isinstance(e, Reduce)), None)
-    if reduce is None:
-        return True
-    return prod(a.extent for a in reduce.axes) <= 8 * max(node.type.size, 1)
+    return reduce is None or prod(a.extent for a in reduce.axes) <= longest_pass(reduce.dtype, target)
 
 
 def default_order(rank: int) -> tuple[int, ...]:
@@ -222,8 +226,8 @@ def contraction_schedule(placed: Placed, lanes: int, target: Target) -> Contract
         inner_rest = [a for a in rest if not along[a]]
     order = [*outer_rest, vector, *inner_rest, *inner]
     reduction = sorted(reduce.axes, key=lambda a: (-abs(along[a] or 0), -abs(steps[a] or 0)))
-    block = _block(placed, reduce, reduction, target)
     unroll = _unroll(reduction[-1], tile, steps, size * vectors)
+    block = _block(placed, reduce, reduction, unroll, target)
     return Contraction(
         vector=vector.name,
         lanes=lanes,
@@ -254,15 +258,26 @@ def _tile(
     return tile
 
 
-def _block(placed: Placed, reduce: Reduce, reduction: list[Axis], target: Target) -> int:
-    """Run the outermost reduction axis outside the tiles when the operands together outgrow the cache."""
-    store = placed.stores[0]
-    if store.value is not reduce or len(reduction) < 2 or reduction[0].extent < 2:
-        return 0
-    if prod(a.extent for a in reduce.axes) <= 8 * store.buffer.size:
-        return 0
-    read = sum(b.size * b.dtype.itemsize for b in placed.buffers if b.role == "in")
-    return 1 if read > target.l2 // 2 else 0
+def _block(
+    placed: Placed, reduce: Reduce, reduction: list[Axis], unroll: int, target: Target
+) -> tuple[tuple[str, int], ...]:
+    """Blocks of a reduction too long for its operands to stay in the cache: as few as let them."""
+    longest = longest_pass(reduce.dtype, target)
+    inside = prod(a.extent for a in reduction)
+    if placed.stores[0].value is not reduce or inside <= longest:
+        return ()
+    block: list[tuple[str, int]] = []
+    for axis in reduction:
+        inside //= axis.extent
+        room = max(1, longest // inside)
+        if room < axis.extent:
+            size = ceil(axis.extent / ceil(axis.extent / room))
+            if axis is reduction[-1]:
+                size = ceil(size / unroll) * unroll
+            block.append((axis.name, size))
+        if room > 1:
+            break
+    return tuple(block)
 
 
 def _unroll(axis: Axis, tile: list[tuple[Axis, int]], steps: dict[Axis, int | None], work: int) -> int:

@@ -88,7 +88,7 @@ def test_random_convolutions_within_the_bound(
 
 
 @pytest.mark.parametrize("transpose", [(False, False), (False, True), (True, False), (True, True)])
-@pytest.mark.parametrize("shape", [(1, 1, 1), (5, 17, 3), (14, 32, 64), (33, 47, 20), (64, 128, 800), (130, 10, 7)])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (5, 17, 3), (14, 32, 64), (33, 47, 20), (64, 128, 800), (130, 10, 7), (6, 33, 9001)])
 def test_matmul_of_views_within_the_bound(shape: tuple[int, int, int], transpose: tuple[bool, bool]) -> None:
     m, n, k = shape
     rng = np.random.default_rng(m * n)
@@ -106,6 +106,8 @@ def legal_schedules(draw: st.DrawFn, base: Contraction) -> Contraction:
     """Another schedule of the same kernel: other tiles, orders, unrolling and blocking."""
     names = [a for a in base.outer if a != base.vector]
     tiled = draw(st.lists(st.sampled_from(names), unique=True, max_size=2)) if names else []
+    blocked = draw(st.lists(st.sampled_from(base.reduce), unique=True))
+    unroll = draw(st.integers(1, 3))
     return Contraction(
         vector=base.vector,
         lanes=draw(st.sampled_from([2, 4, 8, 16])),
@@ -113,8 +115,8 @@ def legal_schedules(draw: st.DrawFn, base: Contraction) -> Contraction:
         tile=tuple((a, draw(st.integers(1, 5))) for a in tiled),
         outer=tuple(draw(st.permutations(base.outer))),
         reduce=tuple(draw(st.permutations(base.reduce))),
-        unroll=draw(st.integers(1, 3)),
-        block=draw(st.integers(0, len(base.reduce))),
+        unroll=unroll,
+        block=tuple((a, unroll * draw(st.integers(1, 4))) for a in blocked),
     )
 
 
