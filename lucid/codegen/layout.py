@@ -71,8 +71,19 @@ class Layout:
 
     @property
     def innermost(self) -> int | None:
-        """The dimension that is contiguous; None for a scalar."""
-        return self.order[-1] if self.order else None
+        """The dimension that is contiguous, of those with more than one position; None for a scalar."""
+        if not self.order:
+            return None
+        return next((d for d in reversed(self.order) if self.extents[d] > 1), self.order[-1])
+
+    def same_memory(self, other: Layout) -> bool:
+        """Every element lies at the same offset: where to step for dimensions of one position does not matter."""
+        mine, others = ((x.shape, x.low, x.high, self._steps(x)) for x in (self, other))
+        return mine == others
+
+    @staticmethod
+    def _steps(layout: Layout) -> list[int]:
+        return [s for s, n in zip(layout.strides, layout.extents, strict=True) if n > 1]
 
     def offset(self, position: Sequence[Expr]) -> Expr:
         """Element offset of a logical position; positions in the halo are legal."""

@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from lucid.codegen.access import halo_needed, place
+from lucid.codegen.access import place
+from lucid.codegen.arrange import alias, arrange, copy_spec
 from lucid.codegen.fuse import fuse
 from lucid.codegen.layout import Layout
 from lucid.codegen.loops import Kernel
@@ -22,21 +23,12 @@ from lucid.codegen.order import normal_form
 from lucid.codegen.phases import split_phases
 from lucid.codegen.plan import Lifetime, MemoryPlan, plan_memory, plan_static
 from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose
-from lucid.codegen.spec import KernelSpec, Store, affine_axes
-from lucid.codegen.strategy import (
-    Wanted,
-    accepts_epilogue,
-    contraction_loads,
-    default_order,
-    order_ending_in,
-    schedule_for,
-    wanted,
-    work_of,
-)
+from lucid.codegen.spec import KernelSpec, affine_axes
+from lucid.codegen.strategy import accepts_epilogue, schedule_for, work_of
 from lucid.codegen.target import Target
 from lucid.errors import ScheduleError
-from lucid.ir.expr import Axis, Expr, Load, axes, loads, rewrite, walk
-from lucid.ir.graph import OPS, Graph, Node
+from lucid.ir.expr import loads
+from lucid.ir.graph import Graph, Node
 
 #: Chooses a schedule, given the kernel and the strategy's choice.
 Override: TypeAlias = Callable[[KernelSpec, Schedule], Schedule]
@@ -125,16 +117,15 @@ class _Generator:
         self.in_place = in_place
         self.override = override
         self.layouts: dict[Node, Layout] = {n: Layout.plain(n.shape) for n in graph.inputs}
-        self.inputs = frozenset(graph.inputs)
-        self.wishes: dict[int, Wanted] = {}
-        self.halos: dict[Node, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+        self.contractions: frozenset[int] = frozenset()
 
     def run(self) -> Program:
         fused = fuse(self.graph, lambda expr: accepts_epilogue(expr, self.target))
         specs = [part for s in fused for part in map(affine_axes, split_phases(s))]
         specs = [s for s in specs if s.stores[0].node.type.size]
         specs, outputs = self._separate_outputs(specs)
-        specs = self._choose_layouts(specs)
+        arranged = arrange(specs, self.layouts, self.outputs, self.parameters, self.target)
+        specs, self.layouts, self.contractions = arranged
         specs, updates = self._order_updates(specs, outputs)
         steps, kernels = self._lower(specs, updates, outputs)
         prologue, steps = self._split_prologue(steps)
@@ -155,127 +146,11 @@ class _Generator:
         return specs, outputs
 
     @staticmethod
-    def _alias(node: Node) -> Node:
-        """A node of the same value, to lie elsewhere."""
-        return Node(OPS["identity"].call((node.type,), {}), (node,), node.where)
-
-    @staticmethod
-    def _copy_spec(source: Node, target: Node) -> KernelSpec:
-        out = axes("i", source.shape)
-        return KernelSpec(out, (Store(target, out, Load(source, source.type, out)),), (target,))
-
-    def _copy(self, node: Node, specs: list[KernelSpec]) -> Node:
-        alias = self._alias(node)
+    def _copy(node: Node, specs: list[KernelSpec]) -> Node:
+        copy = alias(node)
         if node.type.size:
-            specs.append(self._copy_spec(node, alias))
-        return alias
-
-    # --- layouts ---
-
-    def _choose_layouts(self, specs: list[KernelSpec]) -> list[KernelSpec]:
-        """Contractions say what they want; a value produced inside takes it, any other is copied into it."""
-        fixed = {n: layout.innermost for n, layout in self.layouts.items()}
-        wishes = [wanted(s, fixed, self.target) for s in specs]
-        self._home_layouts(specs, wishes)
-        inside = self._results_inside(specs, wishes)
-        last = {s.stores[0].node: k for k, s in enumerate(specs)}
-        copies: dict[tuple[Node, Layout], Node] = {}
-        result: list[KernelSpec] = []
-        for k, (spec, wish) in enumerate(zip(specs, wishes, strict=True)):
-            node = spec.stores[0].node
-            spec = _redirect(spec, inside)
-            if wish is not None:
-                spec = self._satisfy(spec, wish, copies, result)
-                self.wishes[id(spec)] = wish
-            result.append(spec)
-            if node in inside and last[node] == k:
-                result.append(self._copy_spec(inside[node], node))
-        return result
-
-    def _home_layouts(self, specs: list[KernelSpec], wishes: list[Wanted | None]) -> None:
-        """Where each intermediate value lies: its producer's order, and the widest halo any of its readers needs."""
-        orders: dict[Node, tuple[int, ...]] = {}
-        for spec, wish in zip(specs, wishes, strict=True):
-            if wish is None:
-                continue
-            node = spec.stores[0].node
-            orders.setdefault(node, order_ending_in(len(node.shape), wish.store_dim))
-            for load in contraction_loads(spec)[1:]:  # type: ignore[index]  # a wish means there is one
-                halo = self._halo(load)
-                if halo is not None:
-                    source = load.source
-                    assert isinstance(source, Node)
-                    low, high = self.halos.get(source, halo)
-                    self.halos[source] = tuple(map(max, low, halo[0])), tuple(map(max, high, halo[1]))
-        for node in {s.stores[0].node for s in specs} - self.outputs:
-            home = Layout.ordered(node.shape, orders.get(node, default_order(len(node.shape))))
-            self.layouts[node] = home.with_halo(*self.halos[node]) if node in self.halos else home
-
-    def _results_inside(self, specs: list[KernelSpec], wishes: list[Wanted | None]) -> dict[Node, Node]:
-        """Outputs a contraction cannot store as they must go out: it stores an inner copy, which later kernels read."""
-        inside: dict[Node, Node] = {}
-        for spec, wish in zip(specs, wishes, strict=True):
-            node = spec.stores[0].node
-            if wish is None or node in inside or node not in self.outputs:
-                continue
-            if self.layouts[node].innermost != wish.store_dim:
-                made = inside[node] = self._alias(node)
-                home = Layout.ordered(node.shape, order_ending_in(len(node.shape), wish.store_dim))
-                self.layouts[made] = home.with_halo(*self.halos[node]) if node in self.halos else home
-        return inside
-
-    @staticmethod
-    def _halo(load: Load) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-        if load.fill != 0:
-            return None
-        halo = halo_needed(load)
-        if halo is None or not any((*halo[0], *halo[1])):
-            return None
-        # A ring much wider than the image itself is guarded instead.
-        if any(a + b > 2 * n + 8 for a, b, n in zip(*halo, load.type.shape, strict=True)):
-            return None
-        return halo
-
-    def _satisfy(
-        self, spec: KernelSpec, wish: Wanted, copies: dict[tuple[Node, Layout], Node], before: list[KernelSpec]
-    ) -> KernelSpec:
-        """Copy operands into the layouts a contraction wants."""
-        found = contraction_loads(spec)
-        assert found is not None
-        replace: dict[Load, Load] = {}
-        # The vector operand last: its order follows how the other one lies. Sources may have been redirected since the
-        # wish was made, positions not.
-        vector, other = found[1:] if found[1].index == wish.load.index else (found[2], found[1])
-        for load in (other, vector):
-            node = load.source
-            assert isinstance(node, Node)
-            home = want = self.layouts[node]
-            if load is vector and home.innermost != wish.load_dim:
-                order = self._operand_order(wish, vector, replace.get(other, other))
-                want = Layout(home.shape, order, home.low, home.high)
-            elif load is other and len(node.shape) == 4 and node.shape[1] > 1 and node in self.inputs:
-                want = Layout(home.shape, default_order(4), home.low, home.high)  # NHWC from the graph's edge on
-            if node in self.halos:
-                want = want.with_halo(*self.halos[node])
-            if want == home:
-                continue
-            alias = copies.get((node, want))
-            if alias is None:
-                alias = copies[node, want] = self._alias(node)
-                self.layouts[alias] = want
-                before.append(self._copy_spec(node, alias))
-            replace[load] = Load(alias, load.type, load.index, load.fill)
-        store = spec.stores[0]
-        value = rewrite(store.value, lambda e: replace.get(e) if isinstance(e, Load) else None)
-        return KernelSpec(spec.axes, (Store(store.node, store.index, value),), spec.nodes)
-
-    def _operand_order(self, wish: Wanted, load: Load, other: Load) -> tuple[int, ...]:
-        """The vector dimension last; before it what the other operand walks contiguously, so both step together."""
-        innermost = self.layouts[other.source].innermost  # type: ignore[index]  # sources are nodes
-        near = set() if innermost is None else {a for a in walk(other.index[innermost]) if isinstance(a, Axis)}
-        rest = [d for d in default_order(len(load.index)) if d != wish.load_dim]
-        rest.sort(key=lambda d: any(a in near for a in walk(load.index[d])))
-        return (*rest, wish.load_dim)
+            specs.append(copy_spec(node, copy))
+        return copy
 
     # --- kernels ---
 
@@ -290,8 +165,7 @@ class _Generator:
         for spec in specs:
             written = place(spec, self.layouts, over)
             placed = normal_form(written)
-            wish = self.wishes.get(id(spec))
-            schedule = schedule_for(placed, wish, self.target)
+            schedule = schedule_for(placed, self.target, contraction=id(spec) in self.contractions)
             if self.override is not None:
                 schedule = self.override(spec, schedule)
             note = f"{spec.name}; {schedule}"
@@ -408,20 +282,6 @@ class _Generator:
             if not any(source in s.sources for s in final[at + 1 :]) and _same_positions(final[at], source):
                 safe[k] = i
         return final, safe
-
-
-def _redirect(spec: KernelSpec, inside: dict[Node, Node]) -> KernelSpec:
-    """The same kernel reading and storing some values where they lie inside."""
-    if not any(x in inside for x in (*spec.sources, spec.stores[0].node)):
-        return spec
-
-    def visit(expr: Expr) -> Expr | None:
-        if isinstance(expr, Load) and expr.source in inside:
-            return Load(inside[expr.source], expr.type, expr.index, expr.fill)
-        return None
-
-    stores = tuple(Store(inside.get(s.node, s.node), s.index, rewrite(s.value, visit)) for s in spec.stores)
-    return KernelSpec(spec.axes, stores, spec.nodes)
 
 
 def _same_positions(spec: KernelSpec, source: Node) -> bool:

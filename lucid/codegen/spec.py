@@ -104,8 +104,9 @@ def cost(root: Expr) -> int:
 
 def affine_axes(spec: KernelSpec) -> KernelSpec:
     """Drop axes of one position, and split the rest until no index divides one by a divisor of its extent."""
+    stores = tuple(Store(s.node, s.index, rewrite(s.value, _without_unit_axes)) for s in spec.stores)
     unit: dict[Axis, Expr] = {a: index(0) for a in spec.axes if a.extent == 1}
-    spec = spec.map([a for a in spec.axes if a not in unit], unit)
+    spec = KernelSpec(spec.axes, stores, spec.nodes).map([a for a in spec.axes if a not in unit], unit)
     for _ in range(32):
         found = _divided_axis(spec)
         if found is None:
@@ -122,6 +123,18 @@ def affine_axes(spec: KernelSpec) -> KernelSpec:
             stores = tuple(Store(s.node, s.index, _split_reduction(s.value, split)) for s in spec.stores)
             spec = KernelSpec(spec.axes, stores, spec.nodes).map(spec.axes, change)
     return spec
+
+
+def _without_unit_axes(expr: Expr) -> Expr | None:
+    """A reduction without its axes of one position; one stays if there are no others."""
+    if not isinstance(expr, Reduce):
+        return None
+    unit = [a for a in expr.axes if a.extent == 1]
+    drop = unit if len(unit) < len(expr.axes) else unit[1:]
+    if not drop:
+        return None
+    body = substitute(expr.body, dict.fromkeys(drop, index(0)))
+    return Reduce(expr.kind, [a for a in expr.axes if a not in drop], body)
 
 
 def _split_reduction(root: Expr, split: dict[Axis, tuple[Axis, Axis]]) -> Expr:

@@ -8,15 +8,16 @@ cache.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import ceil, prod
 
 from lucid.codegen.access import Access, Placed, coefficient
 from lucid.codegen.fuse import factors
-from lucid.codegen.lower_contraction import contraction_of, operands
+from lucid.codegen.lower_contraction import ProductOfTwo, contraction_of, operands
 from lucid.codegen.lower_transpose import tiled_axes
 from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose
-from lucid.codegen.spec import KernelSpec
+from lucid.codegen.spec import KernelSpec, Store
 from lucid.codegen.target import Target
 from lucid.ir.expr import Axis, Expr, Load, Reduce, Select, walk
 from lucid.ir.graph import Node
@@ -25,6 +26,9 @@ from lucid.ir.types import DType
 
 #: Elements touched (or vector multiply-adds) below which threads do not share a kernel: some microseconds of work.
 SMALLEST_SHARED_WORK = 16_000
+
+#: What copying an element into another layout costs, in multiply-adds of whole vectors: memory is that much slower.
+COPY_COST = 2.0
 
 #: Multiply-adds per step of the innermost loop; more only grows the code.
 LARGEST_STEP = 128
@@ -88,16 +92,21 @@ def _innermost_in(index: Expr, axis: Axis) -> bool:
     return all(atom is axis or abs(f) >= axis.extent for atom, f in affine(index).terms.items())
 
 
-def wanted(spec: KernelSpec, fixed: dict[Node, int | None], target: Target) -> Wanted | None:
-    """The vector axis of a contraction and the layouts it wants.
+def wanted(
+    spec: KernelSpec, fixed: Mapping[Node, int | None], parameters: Collection[Node], target: Target
+) -> Wanted | None:
+    """The vector axis of a contraction and the layouts it wants: what costs the fewest multiply-adds and copies.
 
-    ``fixed`` maps values whose layout cannot change to their contiguous dimension.
+    Args:
+        fixed: values whose layout cannot change, and their contiguous dimension.
+        parameters: values whose copies are made rarely.
     """
     found = contraction_loads(spec)
     if found is None:
         return None
     store = spec.stores[0]
     lanes = target.lanes(store.node.dtype)
+    work = prod(a.extent for a in (*spec.axes, *found[0].axes))
     best: tuple[float, Wanted] | None = None
     for axis in spec.axes:
         at = _dim_of(store.index, axis)
@@ -108,38 +117,45 @@ def wanted(spec: KernelSpec, fixed: dict[Node, int | None], target: Target) -> W
             continue
         load, dim = carriers[-1]
         assert dim is not None
-        if len(carriers) == 2 and not _plain_window(carriers, found[0]):
-            continue
-        used = axis.extent / (ceil(axis.extent / lanes) * lanes)
-        # Moving the operand or the result costs a pass over memory.
-        moved = [fixed.get(n, d) != d for n, d in ((load.source, dim), (store.node, at)) if isinstance(n, Node)]
-        image = 0.1 if len(store.index) == 4 and at == 1 else 0.0
-        # Of an image only the channels lie side by side; its pixels and its batch belong in the tile.
-        pixels = 0.5 if dim != 1 and len(load.index) == 4 and _output_axes(load, spec) > 1 else 0.0
-        score = used - 0.15 * sum(moved) + image - pixels
-        if best is None or score > best[0]:
-            best = score, Wanted(axis, at, load, dim)
+        extent = _merged_extent(axis, store, [x for x, _ in carriers])
+        cost = work * ceil(extent / lanes) / extent
+        for node, d in ((load.source, dim), (store.node, at)):
+            assert isinstance(node, Node)
+            home = fixed.get(node, default_order(len(node.shape))[-1])
+            if home != d and node not in parameters:
+                cost += COPY_COST * node.type.size
+        if best is None or cost < best[0]:
+            best = cost, Wanted(axis, at, load, dim)
     return best[1] if best else None
 
 
-def _output_axes(load: Load, spec: KernelSpec) -> int:
-    return sum(1 for a in spec.axes if a.extent > 1 and _mentions(load, a))
+def _merged_extent(axis: Axis, store: Store, carriers: list[Load]) -> int:
+    """Positions that run on in memory along ``axis``: its own, and those of the axes whose dimensions come right before
+    it wherever it is used.
+    """
+    if any(x.fill is not None for x in carriers):
+        return axis.extent
+    extent, last = axis.extent, axis
+    while True:
+        before = set()
+        for index, shape in ((store.index, store.node.shape), *((x.index, x.type.shape) for x in carriers)):
+            d = next((d for d, i in enumerate(index) if i is last and shape[d] == last.extent), 0)
+            before.add(index[d - 1] if d else None)
+        if len(before) != 1 or not isinstance(previous := before.pop(), Axis):
+            return extent
+        extent *= previous.extent
+        last = previous
 
 
 def _mentions(load: Load, axis: Axis) -> bool:
     return any(x is axis for i in load.index for x in walk(i))
 
 
-def _plain_window(carriers: list[tuple[Load, int | None]], reduce: Reduce) -> bool:
-    """Both factors run along the vector axis (depthwise): their other indices must not divide it."""
-    return all(d is not None for _, d in carriers)
-
-
-def schedule_for(placed: Placed, wish: Wanted | None, target: Target) -> Schedule:
-    """The schedule of a kernel in normal form."""
+def schedule_for(placed: Placed, target: Target, *, contraction: bool = False) -> Schedule:
+    """The schedule of a kernel in normal form; ``contraction`` if its operands lie as that nest wants them."""
     dtype = placed.stores[0].buffer.dtype
     lanes = _lanes(placed, target)
-    if wish is not None:
+    if contraction:
         found = contraction_schedule(placed, target.lanes(dtype), target)
         if found is not None:
             return found
@@ -186,6 +202,18 @@ def work_of(placed: Placed, schedule: Schedule) -> int:
     return prod(a.extent for a in (*placed.axes, *reduce.axes)) // schedule.lanes
 
 
+def _vectors(extent: int, lanes: int) -> int:
+    """Vectors of a register tile."""
+    count = ceil(extent / lanes)
+    return 1 if count == 1 else 3 if count % 3 == 0 and count % 2 else 2
+
+
+def panel_width(extent: int, lanes: int) -> int:
+    """How much of a packed operand a register tile reads at once; all of it if that does not divide it."""
+    width = lanes * _vectors(extent, lanes)
+    return width if extent % width == 0 else extent
+
+
 def contraction_schedule(placed: Placed, lanes: int, target: Target) -> Contraction | None:
     """Tile, order and unrolling of a contraction, vectors along the direction it stores in; None if no operand is
     contiguous there.
@@ -203,8 +231,7 @@ def contraction_schedule(placed: Placed, lanes: int, target: Target) -> Contract
         return None
     while lanes // 2 >= vector.extent:
         lanes //= 2
-    count = ceil(vector.extent / lanes)
-    vectors = 1 if count == 1 else 3 if count % 3 == 0 and count % 2 else 2
+    vectors = _vectors(vector.extent, lanes)
     # With 16 registers LLVM wants one more to spare: 6x2 reaches the peak, 4x3 spills.
     spare = 1 if target.vector_registers >= 32 else 2
     room = max(1, (target.vector_registers - spare - vectors) // vectors)
@@ -218,13 +245,10 @@ def contraction_schedule(placed: Placed, lanes: int, target: Target) -> Contract
     rest = [a for a in placed.axes if a is not vector and a not in tiled]
     rest.sort(key=lambda a: -strides[a])
     inner = sorted(tiled, key=lambda a: -strides[a])
-    outer_rest = rest
-    inner_rest: list[Axis] = []
-    if found.vector.buffer.size * found.vector.dtype.itemsize > target.l2 // 2:
-        # The vector operand does not stay in cache: walk it once, and everything else under it.
-        outer_rest = [a for a in rest if along[a]]
-        inner_rest = [a for a in rest if not along[a]]
-    order = [*outer_rest, vector, *inner_rest, *inner]
+    panels = [*(a for a in rest if along[a]), vector]
+    rest = [a for a in rest if not along[a]]
+    before = _panels_after(found, rest, prod(a.extent for a in panels) // (lanes * vectors), target)
+    order = [*rest[:before], *panels, *rest[before:], *inner]
     reduction = sorted(reduce.axes, key=lambda a: (-abs(along[a] or 0), -abs(steps[a] or 0)))
     unroll = _unroll(reduction[-1], tile, steps, size * vectors)
     block = _block(placed, reduce, reduction, unroll, target)
@@ -238,6 +262,22 @@ def contraction_schedule(placed: Placed, lanes: int, target: Target) -> Contract
         unroll=unroll,
         block=block,
     )
+
+
+def _panels_after(found: ProductOfTwo, rest: list[Axis], panels: int, target: Target) -> int:
+    """How many of the loops over the broadcast operand alone go outside those over panels of the vector operand: what
+    moves the fewest bytes into the second-level cache.
+
+    A panel at a time, everything else is walked once for each; inside other loops all panels are, once for each turn.
+    """
+    vector, broadcast = (x.buffer.size * x.dtype.itemsize for x in (found.vector, found.broadcast))
+    moved = []
+    turns = 1
+    for axis in (None, *rest):
+        turns *= 1 if axis is None else axis.extent
+        again = broadcast // turns > target.l2 // 2
+        moved.append((turns if vector > target.l2 // 2 else 1) * vector + (panels if again else 1) * broadcast)
+    return moved.index(min(moved)) if vector > target.l2 // 2 else len(rest)
 
 
 def _tile(

@@ -88,7 +88,9 @@ def test_random_convolutions_within_the_bound(
 
 
 @pytest.mark.parametrize("transpose", [(False, False), (False, True), (True, False), (True, True)])
-@pytest.mark.parametrize("shape", [(1, 1, 1), (5, 17, 3), (14, 32, 64), (33, 47, 20), (64, 128, 800), (130, 10, 7), (6, 33, 9001)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (5, 17, 3), (14, 32, 64), (33, 47, 20), (64, 128, 800), (130, 10, 7), (6, 33, 9001)]
+)
 def test_matmul_of_views_within_the_bound(shape: tuple[int, int, int], transpose: tuple[bool, bool]) -> None:
     m, n, k = shape
     rng = np.random.default_rng(m * n)
