@@ -17,6 +17,7 @@ from lucid.codegen.strategy import (
     Wanted,
     contraction_loads,
     default_order,
+    is_windowed,
     order_ending_in,
     panel_width,
     wanted,
@@ -166,8 +167,7 @@ class _Arranger:
         node = load.source
         assert isinstance(node, Node)
         want = self.layouts[node]
-        windowed = any(sum(isinstance(a, Axis) for a in walk(i)) > 1 for i in load.index)
-        if windowed and len(node.shape) == 4 and node.shape[1] > 1 and node in self.inputs:
+        if is_windowed(load) and len(node.shape) == 4 and node.shape[1] > 1 and node in self.inputs:
             want = Layout(want.shape, default_order(4), want.low, want.high)
         return self._moved(load, want)
 

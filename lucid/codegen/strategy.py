@@ -27,6 +27,9 @@ from lucid.ir.types import DType
 #: Elements touched (or vector multiply-adds) below which threads do not share a kernel: some microseconds of work.
 SMALLEST_SHARED_WORK = 16_000
 
+#: How much slower vectors along the window of a convolution are: every tap reads them anew, off alignment.
+WINDOW_COST = 1.25
+
 #: What copying an element into another layout costs, in multiply-adds of whole vectors: memory is that much slower.
 COPY_COST = 2.0
 
@@ -118,7 +121,7 @@ def wanted(
         load, dim = carriers[-1]
         assert dim is not None
         extent = _merged_extent(axis, store, [x for x, _ in carriers])
-        cost = work * ceil(extent / lanes) / extent
+        cost = work * ceil(extent / lanes) / extent * (WINDOW_COST if is_windowed(load) else 1.0)
         for node, d in ((load.source, dim), (store.node, at)):
             assert isinstance(node, Node)
             home = fixed.get(node, default_order(len(node.shape))[-1])
@@ -127,6 +130,11 @@ def wanted(
         if best is None or cost < best[0]:
             best = cost, Wanted(axis, at, load, dim)
     return best[1] if best else None
+
+
+def is_windowed(load: Load) -> bool:
+    """Whether some dimension is read at a position made of several axes."""
+    return any(sum(isinstance(a, Axis) for a in walk(i)) > 1 for i in load.index)
 
 
 def _merged_extent(axis: Axis, store: Store, carriers: list[Load]) -> int:
