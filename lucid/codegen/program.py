@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from lucid.codegen.access import place
+from lucid.codegen.access import Placed, place
 from lucid.codegen.arrange import alias, arrange, copy_spec
 from lucid.codegen.fuse import fuse
 from lucid.codegen.layout import Layout
@@ -25,6 +25,7 @@ from lucid.codegen.plan import Lifetime, MemoryPlan, plan_memory, plan_static
 from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose
 from lucid.codegen.spec import KernelSpec, affine_axes
 from lucid.codegen.strategy import accepts_epilogue, schedule_for, work_of
+from lucid.codegen.structure import structure
 from lucid.codegen.target import Target
 from lucid.errors import ScheduleError
 from lucid.ir.expr import loads
@@ -158,36 +159,45 @@ class _Generator:
         self, specs: list[KernelSpec], updates: dict[int, int], outputs: list[Node]
     ) -> tuple[list[Step], list[Kernel]]:
         over = {outputs[k]: self.graph.inputs[i] for k, i in updates.items()}
-        fma = self.target.has_fma
         kernels: list[Kernel] = []
-        shared: dict[tuple[object, ...], int] = {}
+        numbers: dict[tuple[object, ...], int] = {}
+        lowered: dict[Hashable, tuple[int, Schedule, int]] = {}
         steps: list[Step] = []
         for spec in specs:
             written = place(spec, self.layouts, over)
-            placed = normal_form(written)
-            schedule = schedule_for(placed, self.target, contraction=id(spec) in self.contractions)
-            if self.override is not None:
-                schedule = self.override(spec, schedule)
-            note = f"{spec.name}; {schedule}"
-            if isinstance(schedule, Contraction):
-                kernel = lower_contraction(placed, "kernel", schedule, fma=fma, note=note)
-            elif isinstance(schedule, MapReduce):
-                kernel = lower_map(placed, "kernel", lanes=schedule.lanes, unroll=schedule.unroll, fma=fma, note=note)
-            elif isinstance(schedule, Transpose):
-                kernel = lower_transpose(placed, "kernel", schedule, fma=fma, note=note)
-            elif isinstance(schedule, Naive):
-                kernel = lower_naive(written, "kernel", fma=fma, note=note)
-            else:
-                raise ScheduleError(f"{schedule!r} is not a schedule")
-            key = (kernel.buffers, kernel.body)
-            number = shared.setdefault(key, len(kernels))
-            if number == len(kernels):
-                kernels.append(Kernel(f"k{number}", kernel.buffers, kernel.body, note))
+            key = spec if self.override is not None else (structure(written), id(spec) in self.contractions)
+            if key not in lowered:
+                kernel, schedule, work = self._lower_one(spec, written)
+                number = numbers.setdefault((kernel.buffers, kernel.body), len(kernels))
+                if number == len(kernels):
+                    kernels.append(Kernel(f"k{number}", kernel.buffers, kernel.body, kernel.note))
+                lowered[key] = number, schedule, work
+            number, schedule, work = lowered[key]
             stored = [s.node for s in spec.stores]
             merged = {over.get(x) for x in stored}
             arguments = (*(x for x in spec.sources if x not in stored and x not in merged), *stored)
-            steps.append(Step(spec, schedule, number, arguments, work_of(placed, schedule)))
+            steps.append(Step(spec, schedule, number, arguments, work))
         return steps, kernels
+
+    def _lower_one(self, spec: KernelSpec, written: Placed) -> tuple[Kernel, Schedule, int]:
+        """A kernel of its own for one spec, the schedule it runs under, and its cost."""
+        fma = self.target.has_fma
+        placed = normal_form(written)
+        schedule = schedule_for(placed, self.target, contraction=id(spec) in self.contractions)
+        if self.override is not None:
+            schedule = self.override(spec, schedule)
+        note = f"{spec.name}; {schedule}"
+        if isinstance(schedule, Contraction):
+            kernel = lower_contraction(placed, "kernel", schedule, fma=fma, note=note)
+        elif isinstance(schedule, MapReduce):
+            kernel = lower_map(placed, "kernel", lanes=schedule.lanes, unroll=schedule.unroll, fma=fma, note=note)
+        elif isinstance(schedule, Transpose):
+            kernel = lower_transpose(placed, "kernel", schedule, fma=fma, note=note)
+        elif isinstance(schedule, Naive):
+            kernel = lower_naive(written, "kernel", fma=fma, note=note)
+        else:
+            raise ScheduleError(f"{schedule!r} is not a schedule")
+        return kernel, schedule, work_of(placed, schedule)
 
     def _split_prologue(self, steps: list[Step]) -> tuple[list[Step], list[Step]]:
         """Steps that need parameters only, and write no output, run when a parameter changes."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from lucid.ir.expr import (
     Axis,
@@ -50,7 +51,7 @@ class KernelSpec:
     #: The graph nodes this kernel computes, producers first: for dumps and profiles.
     nodes: tuple[Node, ...] = ()
 
-    @property
+    @cached_property
     def sources(self) -> list[Node]:
         """Values read from memory, in the order met; one without elements is never read."""
         found: dict[Hashable, None] = {}

@@ -8,7 +8,8 @@ Fusion is substitution of a producer's expression for a ``Load``. Nothing here k
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from operator import is_not
 from typing import Any, TypeAlias, Union
 
 from lucid.errors import IRError
@@ -502,27 +503,38 @@ def identity(kind: str, dtype: DType) -> Const:
 # --- walks ------------------------------------------------------------------------------------------------------------
 
 
-def walk(root: Expr) -> Iterator[Expr]:
+def walk(root: Expr) -> list[Expr]:
     """Every distinct sub-expression object, children before parents."""
+    order: list[Expr] = []
     done: set[int] = set()
-    stack: list[tuple[Expr, bool]] = [(root, False)]
+    stack: list[Expr | None] = [root]
     while stack:
-        expr, ready = stack.pop()
-        if ready:
-            yield expr
+        expr = stack.pop()
+        if expr is None:  # the children of what lies below are done
+            parent = stack.pop()
+            assert parent is not None
+            order.append(parent)
         elif id(expr) not in done:
             done.add(id(expr))
-            stack.append((expr, True))
-            stack.extend((child, False) for child in reversed(expr.children()))
+            children = expr.children()
+            if children:
+                stack += (expr, None)
+                stack += children[::-1]
+            else:
+                order.append(expr)
+    return order
 
 
 def rewrite(root: Expr, visit: Callable[[Expr], Expr | None]) -> Expr:
     """Rebuild bottom-up; ``visit`` returns a replacement for a rebuilt expression, or None to keep it."""
     memo: dict[int, Expr] = {}
     for expr in walk(root):
+        rebuilt = expr
         children = expr.children()
-        new = [memo[id(c)] for c in children]
-        rebuilt = expr if all(n is c for n, c in zip(new, children, strict=True)) else expr.rebuild(new)
+        if children:
+            new = [memo[id(c)] for c in children]
+            if any(map(is_not, new, children)):
+                rebuilt = expr.rebuild(new)
         replaced = visit(rebuilt)
         memo[id(expr)] = rebuilt if replaced is None else replaced
     return memo[id(root)]
