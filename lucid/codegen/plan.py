@@ -1,7 +1,7 @@
 """The static memory plan: every intermediate value gets a place before anything runs.
 
-Values whose lifetimes do not overlap share memory. A value with a halo keeps its place to itself: its zeros are written
-once, when the memory is made, and must survive from call to call.
+Values whose lifetimes do not overlap share memory. A value with a halo shares its place with values of the very same
+layout only: the zeros of the halo are written once, when the memory is made, and survive because nobody writes there.
 """
 
 from __future__ import annotations
@@ -53,11 +53,26 @@ def plan_memory(lifetimes: Sequence[Lifetime]) -> MemoryPlan:
     return MemoryPlan(offsets, total)
 
 
-def plan_static(sizes: Sequence[tuple[Hashable, int]]) -> MemoryPlan:
-    """Values that share with nobody, one after the other."""
+def plan_static(kept: Sequence[tuple[Hashable, int]], rings: Sequence[tuple[Hashable, Lifetime]]) -> MemoryPlan:
+    """Memory that keeps what is in it from call to call.
+
+    Args:
+        kept: values and their sizes; each has a place to itself.
+        rings: layouts with a halo, and values that lie in them: values of one layout share places.
+    """
     offsets: dict[Hashable, int] = {}
     at = 0
-    for value, size in sizes:
+    for value, size in kept:
         offsets[value] = at
         at += max(aligned(size), ALIGNMENT)
+    free_from: dict[Hashable, dict[int, int]] = {}  # of each layout, its places and the step each is last read in
+    for layout, life in sorted(rings, key=lambda x: x[1].first):
+        places = free_from.setdefault(layout, {})
+        # The place that was free for the shortest time: it is the one most likely in cache.
+        place = max((p for p, last in places.items() if last < life.first), key=places.__getitem__, default=None)
+        if place is None:
+            place = at
+            at += max(aligned(life.size), ALIGNMENT)
+        places[place] = life.last
+        offsets[life.value] = place
     return MemoryPlan(offsets, at)

@@ -23,12 +23,12 @@ from lucid.codegen.order import normal_form
 from lucid.codegen.phases import split_phases
 from lucid.codegen.plan import Lifetime, MemoryPlan, plan_memory, plan_static
 from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose
+from lucid.codegen.sequence import reuse, root, sequence
 from lucid.codegen.spec import KernelSpec, affine_axes
 from lucid.codegen.strategy import accepts_epilogue, schedule_for, work_of
 from lucid.codegen.structure import structure
 from lucid.codegen.target import Target
 from lucid.errors import ScheduleError
-from lucid.ir.expr import loads
 from lucid.ir.graph import Graph, Node
 
 #: Chooses a schedule, given the kernel and the strategy's choice.
@@ -127,10 +127,15 @@ class _Generator:
         specs, outputs = self._separate_outputs(specs)
         arranged = arrange(specs, self.layouts, self.outputs, self.parameters, self.target)
         specs, self.layouts, self.contractions = arranged
-        specs, updates = self._order_updates(specs, outputs)
-        steps, kernels = self._lower(specs, updates, outputs)
-        prologue, steps = self._split_prologue(steps)
-        return self._plan(prologue, steps, kernels, outputs, updates)
+        early, specs = self._split_prologue(specs)
+        updates = {outputs[k]: self.graph.inputs[i] for k, i in self.in_place.items() if outputs[k].type.size}
+        specs, over = sequence(specs, self.outputs, updates)
+        in_place = {k: i for k, i in self.in_place.items() if outputs[k] in over}
+        inside = {s.node for spec in specs for s in spec.stores} - self.outputs
+        reused = reuse(specs, inside, self._alike)
+        over.update(reused)
+        steps, kernels = self._lower([*early, *specs], over)
+        return self._plan(steps[: len(early)], steps[len(early) :], kernels, outputs, in_place, reused)
 
     def _separate_outputs(self, specs: list[KernelSpec]) -> tuple[list[KernelSpec], list[Node]]:
         """Every output gets a node of its own: an input, or a value asked for twice, is copied."""
@@ -155,10 +160,8 @@ class _Generator:
 
     # --- kernels ---
 
-    def _lower(
-        self, specs: list[KernelSpec], updates: dict[int, int], outputs: list[Node]
-    ) -> tuple[list[Step], list[Kernel]]:
-        over = {outputs[k]: self.graph.inputs[i] for k, i in updates.items()}
+    def _lower(self, specs: list[KernelSpec], over: Mapping[Node, Node]) -> tuple[list[Step], list[Kernel]]:
+        """The calls of kernels, and the kernels: an equal one only once."""
         kernels: list[Kernel] = []
         numbers: dict[tuple[object, ...], int] = {}
         lowered: dict[Hashable, tuple[int, Schedule, int]] = {}
@@ -199,20 +202,24 @@ class _Generator:
             raise ScheduleError(f"{schedule!r} is not a schedule")
         return kernel, schedule, work_of(placed, schedule)
 
-    def _split_prologue(self, steps: list[Step]) -> tuple[list[Step], list[Step]]:
-        """Steps that need parameters only, and write no output, run when a parameter changes."""
+    def _split_prologue(self, specs: list[KernelSpec]) -> tuple[list[KernelSpec], list[KernelSpec]]:
+        """Kernels that need parameters only, and write no output, run when a parameter changes."""
         known = set(self.parameters)
-        prologue: list[Step] = []
-        rest: list[Step] = []
-        for step in steps:
-            result = step.spec.stores[0].node
-            reads = step.spec.sources
+        prologue: list[KernelSpec] = []
+        rest: list[KernelSpec] = []
+        for spec in specs:
+            result = spec.stores[0].node
+            reads = spec.sources
             if self.parameters and reads and all(x in known for x in reads) and result not in self.outputs:
                 known.add(result)
-                prologue.append(step)
+                prologue.append(spec)
             else:
-                rest.append(step)
+                rest.append(spec)
         return prologue, rest
+
+    def _alike(self, a: Node, b: Node) -> bool:
+        """The two lie alike in memory, so that one may be written over the other."""
+        return self.layouts[a].same_memory(self.layouts[b]) and a.dtype == b.dtype
 
     # --- memory ---
 
@@ -222,39 +229,33 @@ class _Generator:
         steps: list[Step],
         kernels: list[Kernel],
         outputs: list[Node],
-        updates: dict[int, int],
+        in_place: dict[int, int],
+        reused: Mapping[Node, Node],
     ) -> Program:
         places: dict[Hashable, list[Place]] = {}
         for k, node in enumerate(self.graph.inputs):
             places.setdefault(node, []).append(Place("input", k))
         for k, node in enumerate(outputs):
-            where = Place("input", updates[k]) if k in updates else Place("output", k)
+            where = Place("input", in_place[k]) if k in in_place else Place("output", k)
             places.setdefault(node, []).append(where)
-        static: list[tuple[Hashable, int]] = []
-        hoisted = {s.spec.stores[0].node for s in prologue}
-        born: dict[Node, int] = {}
-        died: dict[Node, int] = {}
+        kept = [(step.spec.stores[0].node, self._bytes(step.spec.stores[0].node)) for step in prologue]
+        hoisted = {node for node, _ in kept}
+        first: dict[Node, int] = {}
+        last: dict[Node, int] = {}
         for k, step in enumerate(steps):
             for x in step.arguments:
                 assert isinstance(x, Node)
                 if x not in places and x not in hoisted:
-                    born.setdefault(x, k)
-                    died[x] = k
-        for step in prologue:
-            node = step.spec.stores[0].node
-            static.append((node, self._bytes(node)))
-        lifetimes = []
-        for node, first in born.items():
-            if self.layouts[node].halo:
-                static.append((node, self._bytes(node)))
-            else:
-                lifetimes.append(Lifetime(node, self._bytes(node), first, died[node]))
-        arena = plan_memory(lifetimes)
-        fixed = plan_static(static)
-        for value, offset in arena.offsets.items():
-            places[value] = [Place("arena", offset)]
-        for value, offset in fixed.offsets.items():
-            places[value] = [Place("static", offset)]
+                    x = root(reused, x)
+                    first.setdefault(x, k)
+                    last[x] = k
+        lives = {x: Lifetime(x, self._bytes(x), first[x], last[x]) for x in first}
+        arena = plan_memory([life for x, life in lives.items() if not self.layouts[x].halo])
+        rings = [((self.layouts[x], x.dtype), life) for x, life in lives.items() if self.layouts[x].halo]
+        fixed = plan_static(kept, rings)
+        for region, plan in (("arena", arena), ("static", fixed)):
+            places.update((value, [Place(region, offset)]) for value, offset in plan.offsets.items())
+        places.update((x, places[root(reused, x)]) for x in reused)
         return Program(
             self.graph,
             self.target,
@@ -266,35 +267,8 @@ class _Generator:
             arena,
             fixed,
             tuple(outputs),
-            updates,
+            in_place,
         )
 
     def _bytes(self, node: Node) -> int:
         return self.layouts[node].size * node.dtype.itemsize
-
-    def _order_updates(self, specs: list[KernelSpec], outputs: list[Node]) -> tuple[list[KernelSpec], dict[int, int]]:
-        """Kernels that write over an input go last, where nothing else reads it any more.
-
-        Returns the order and the updates that are safe in place; the caller copies the others.
-        """
-        over = {outputs[k] for k in self.in_place}
-        late = [s for s in specs if s.stores[0].node in over]
-        early = [s for s in specs if s.stores[0].node not in over]
-        if {x for s in early for x in s.sources} & over:
-            early, late = specs, []
-        final = early + late
-        safe: dict[int, int] = {}
-        for k, i in self.in_place.items():
-            node, source = outputs[k], self.graph.inputs[i]
-            at = next((n for n, s in enumerate(final) if s.stores[0].node is node), None)
-            if at is None:
-                continue  # nothing to store: the value has no elements
-            if not any(source in s.sources for s in final[at + 1 :]) and _same_positions(final[at], source):
-                safe[k] = i
-        return final, safe
-
-
-def _same_positions(spec: KernelSpec, source: Node) -> bool:
-    """The kernel reads ``source`` only at the position it stores: it may be overwritten as it goes."""
-    store = spec.stores[0]
-    return all(x.index == store.index for x in loads(store.value) if x.source is source)

@@ -1,44 +1,63 @@
 """A generated program run step by step in the loop interpreter: slow, checked at every access, and free of LLVM.
 
-Between the graph interpreter above and machine code below, it tells whose mistake a wrong number is.
+Between the graph interpreter above and machine code below, it tells whose mistake a wrong number is. Values lie where
+the memory plan puts them, and fresh ones hold NaN: one read before it is written, or after its memory has passed on to
+another, shows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
 from lucid.codegen.interpret import interpret
-from lucid.codegen.program import Program
+from lucid.codegen.program import Program, Step
 from lucid.ir.graph import Array, Node
 
 
-def simulate(program: Program, arrays: Sequence[Array]) -> list[Array]:
-    """Outputs of a program on one array per graph input; inputs that are updated in place are updated."""
-    memory: dict[Node, Array] = {}
-    flat = [np.ascontiguousarray(a).reshape(-1) for a in arrays]
-    for node, array in zip(program.graph.inputs, flat, strict=True):
-        memory[node] = array
+def simulate(program: Program, arrays: Sequence[Array], runs: int = 1) -> list[Array]:
+    """Outputs of a program on one array per graph input; inputs that are updated in place are updated.
 
-    def at(node: Node) -> Array:
-        place = program.places[node][0]
+    Args:
+        runs: how often to run it on the memory that the run before left behind; the last outputs are returned.
+    """
+    flat = [np.ascontiguousarray(a).reshape(-1) for a in arrays]
+    results = [np.zeros(program.layouts[n].size, n.dtype) for n in program.results]
+    memory = {"arena": np.full(program.arena.size, 0xFF, np.uint8), "static": np.zeros(program.static.size, np.uint8)}
+
+    def at(value: Hashable) -> Array:
+        assert isinstance(value, Node)
+        place = program.places[value][0]
         if place.region == "input":
             return flat[place.at]
-        if node not in memory:
-            # Anything but a halo may hold garbage before it is written; NaN shows where it is read.
-            layout = program.layouts[node]
-            memory[node] = np.zeros(layout.size, node.dtype)
-            if not layout.halo and node.dtype.kind == "f":
-                memory[node].fill(np.nan)
-        return memory[node]
+        if place.region == "output":
+            return results[place.at]
+        size = program.layouts[value].size * value.dtype.itemsize
+        return memory[place.region][place.at : place.at + size].view(value.dtype)
 
-    for step in (*program.prologue, *program.steps):
-        nodes = [x for x in step.arguments if isinstance(x, Node)]
-        interpret(program.kernels[step.kernel], [at(x) for x in nodes])
-    results = []
-    for k, node in enumerate(program.graph.outputs):
-        source = program.in_place.get(k)
-        data = flat[source] if source is not None else at(program.results[k])
-        results.append(data.reshape(node.shape))
-    return results
+    for step in program.prologue:
+        _run(program, step, [at(x) for x in step.arguments])
+    for _ in range(runs):
+        born: set[Hashable] = set()
+        for step in program.steps:
+            for store in step.spec.stores:
+                if store.node not in born:
+                    born.add(store.node)
+                    _spoil(program, step, store.node, at(store.node))
+            _run(program, step, [at(x) for x in step.arguments])
+    return [at(x).reshape(x.shape) if x.type.size else np.zeros(x.shape, x.dtype) for x in program.results]
+
+
+def _run(program: Program, step: Step, arguments: list[Array]) -> None:
+    interpret(program.kernels[step.kernel], arguments)
+
+
+def _spoil(program: Program, step: Step, node: Node, data: Array) -> None:
+    """NaN everywhere but in the halo, unless the step computes with what is there."""
+    buffer = program.kernels[step.kernel].buffers[list(step.arguments).index(node)]
+    if buffer.role == "inout" or node.dtype.kind != "f":
+        return
+    layout = program.layouts[node]
+    image = data.reshape([layout.extents[d] for d in layout.order])
+    image[tuple(slice(layout.low[d], layout.low[d] + layout.shape[d]) for d in layout.order)] = np.nan
