@@ -6,7 +6,8 @@ reduction. With one lane and nothing reordered it is the naive nest: the oracle 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from lucid.codegen.access import Access, Placed, PlacedStore, accesses, coefficient
@@ -39,7 +40,7 @@ from lucid.codegen.loops import (
     Write,
     integer,
 )
-from lucid.codegen.order import collapse, in_memory_order
+from lucid.codegen.order import collapse, in_memory_order, interned
 from lucid.errors import IRError
 from lucid.ir.expr import (
     Axis,
@@ -86,11 +87,19 @@ class Frame:
         return Frame({**self.position, axis: base}, axis, lanes, mask)
 
 
+@dataclass
+class Accumulation:
+    """A reduction under way: the registers that hold its parts."""
+
+    expr: Reduce
+    registers: list[Var]
+
+
 class Nest:
     """Builds one kernel; the contraction nest extends it with register tiles."""
 
     def __init__(self, placed: Placed, lanes: int, unroll: int, fma: bool):
-        self.placed = placed
+        self.placed = placed = interned(placed)
         self.fma = fma
         self.lanes = lanes
         self.unroll = unroll
@@ -116,8 +125,7 @@ class Nest:
     def _loops(self, axes: list[Axis], frame: Frame, body: list[Stmt], outermost: bool = False) -> None:
         self._hoist_reductions(frame, body, axes)
         if not axes:
-            for store in self.placed.stores:
-                self.store(store, frame, body)
+            self.stores(frame, body)
             return
         axis, rest = axes[0], axes[1:]
         if not rest and self._vectorise(axis):
@@ -166,13 +174,30 @@ class Nest:
 
     def _hoist_reductions(self, frame: Frame, body: list[Stmt], later: Sequence[Axis]) -> None:
         """Compute here every reduction that depends on no axis still to be looped over."""
-        waiting = frozenset(later)
-        for store in self.placed.stores:
-            for expr in walk(store.value):
-                if isinstance(expr, Reduce) and expr not in self.reduced and not self._free(expr) & waiting:
-                    bound = self._free(expr) <= frozenset(frame.position)
-                    if bound:
-                        self.reduced[expr] = self._reduce(expr, frame, body)
+        self._reduce_ready([s.value for s in self.placed.stores], frame, body, frozenset(later))
+
+    def _reduce_ready(
+        self, roots: Iterable[Expr], frame: Frame, body: list[Stmt], waiting: Collection[Axis] = frozenset()
+    ) -> None:
+        """Compute the reductions inside ``roots`` that need none of ``waiting``: those over the same axes together."""
+        known = frozenset(frame.position)
+        ready: dict[Reduce, None] = {}  # what a reduction needs comes before it
+        for root in roots:
+            for e in walk(root):
+                if isinstance(e, Reduce) and e not in self.reduced and e not in ready:
+                    free = self._free(e)
+                    if not any(a in waiting for a in free) and free <= known:
+                        ready[e] = None
+        while ready:
+            first, *others = ready
+            group = [first]
+            for e in others:
+                needs_another = any(part is not e and part in ready for part in walk(e))
+                if e.axes == first.axes and not needs_another and self._widens(e, frame) == self._widens(first, frame):
+                    group.append(e)
+            self._reduce(group, frame, body)
+            for e in group:
+                del ready[e]
 
     def _free(self, expr: Expr) -> frozenset[Axis]:
         found = self.free.get(id(expr))
@@ -217,11 +242,27 @@ class Nest:
 
     def _vector_body(self, frame: Frame, body: list[Stmt]) -> None:
         self._hoist_reductions(frame, body, ())
-        for store in self.placed.stores:
-            self.store(store, frame, body)
+        self.stores(frame, body)
+
+    def stores(self, frame: Frame, body: list[Stmt]) -> None:
+        """All results at one position: every value before any is written, as one may go over what another reads."""
+        values = [self._value(store.value, frame, body) for store in self.placed.stores]
+        if len(values) > 1:
+            values = [v if isinstance(v, Var | Lit) else self.named("y", v, body) for v in values]
+        for store, value in zip(self.placed.stores, values, strict=True):
+            self._write(store, value, frame, body)
+
+    def named(self, stem: str, value: Value, body: list[Stmt]) -> Var:
+        """A variable that holds the value from here on."""
+        var = Var(self.fresh(stem), value.type)
+        body.append(Let(var, value))
+        return var
 
     def store(self, store: PlacedStore, frame: Frame, body: list[Stmt]) -> None:
-        value = self._value(store.value, frame, body)
+        """The only result, at one position."""
+        self._write(store, self._value(store.value, frame, body), frame, body)
+
+    def _write(self, store: PlacedStore, value: Value, frame: Frame, body: list[Stmt]) -> None:
         if frame.vector is None:
             body.append(Write(store.buffer, self._value(store.offset, frame, body), value))
             return
@@ -240,9 +281,7 @@ class Nest:
             self.keep.append(expr)
             found = self._translate(expr, frame, body)
             if expr in self.shared and not isinstance(found, Var | Lit):
-                var = Var(self.fresh("t"), found.type)
-                body.append(Let(var, found))
-                found = var
+                found = self.named("t", found, body)
             frame.memo[id(expr)] = found
         return found
 
@@ -258,7 +297,7 @@ class Nest:
             return self._access(expr, frame, body)
         if isinstance(expr, Reduce):
             if expr not in self.reduced:
-                return self._reduce(expr, frame, body)
+                self._reduce([expr], frame, body)
             return self.reduced[expr]
         parts = [self._value(x, frame, body) for x in expr.children()]
         lanes = max(p.type.lanes for p in parts)
@@ -307,46 +346,50 @@ class Nest:
 
     # --- reductions ---
 
-    def _reduce(self, expr: Reduce, frame: Frame, body: list[Stmt]) -> Value:
-        """Emit the loops of a reduction; the result is a register."""
-        axes = [a for a in expr.axes if a.extent > 1]
+    def _reduce(self, group: Sequence[Reduce], frame: Frame, body: list[Stmt]) -> None:
+        """Emit the loops of reductions over the same axes; each result is a register, remembered in ``reduced``."""
+        axes = [a for a in group[0].axes if a.extent > 1]
         frame = Frame(
-            {**frame.position, **{a: integer(0) for a in expr.axes if a.extent == 1}},
+            {**frame.position, **{a: integer(0) for a in group[0].axes if a.extent == 1}},
             frame.vector,
             frame.lanes,
             frame.mask,
         )
-        inside_axes = frozenset(axes)
-        for part in walk(expr.body):  # nested reductions that do not depend on ours come first
-            if isinstance(part, Reduce) and part not in self.reduced and not self._free(part) & inside_axes:
-                self.reduced[part] = self._reduce(part, frame, body)
+        # Nested reductions that do not depend on our axes come first.
+        self._reduce_ready([e.body for e in group], frame, body, frozenset(axes))
         if not axes:
-            return self._value(expr.body, frame, body)
-        widen = frame.vector is None and self.lanes > 1 and self._contiguous(expr, axes[-1])
+            self.reduced.update((e, self._value(e.body, frame, body)) for e in group)
+            return
+        widen = self._widens(group[0], frame)
         lanes = frame.lanes if frame.vector is not None else 1
         if widen:
             lanes = self.lanes
             while lanes // 2 >= axes[-1].extent:
                 lanes //= 2
-        type = VType(expr.dtype, lanes)
-        start = Lit(identity(expr.kind, expr.dtype).value, type)
         per_step = lanes if widen else 1
         copies = max(1, min(self.unroll, axes[-1].extent // per_step))
-        accumulators = [Var(self.fresh(expr.kind), type) for _ in range(copies)]
-        body.extend(Reg(a, start) for a in accumulators)
-        self._reduce_loops(expr, axes, frame, body, accumulators, lanes if widen else 0)
-        total: Value = accumulators[0]
-        while len(accumulators) > 1:  # pairwise, in a fixed order
-            half = (len(accumulators) + 1) // 2
-            for k in range(len(accumulators) - half):
-                a, b = accumulators[k], accumulators[k + half]
-                body.append(Set(a, _combine(expr.kind, a, b)))
-            accumulators = accumulators[:half]
-        if widen and lanes > 1:
-            across = {"max": "max", "min": "min"}.get(expr.kind, expr.kind)
-            total = Var(self.fresh(f"{expr.kind}_all"), VType(expr.dtype))
-            body.append(Let(total, Across(across, accumulators[0])))
-        return total
+        sums = [Accumulation(e, [Var(self.fresh(e.kind), VType(e.dtype, lanes)) for _ in range(copies)]) for e in group]
+        for s in sums:
+            start = Lit(identity(s.expr.kind, s.expr.dtype).value, VType(s.expr.dtype, lanes))
+            body.extend(Reg(a, start) for a in s.registers)
+        self._reduce_loops(sums, axes, frame, body, lanes if widen else 0)
+        for s in sums:
+            self.reduced[s.expr] = self._total(s, widen and lanes > 1, body)
+
+    def _widens(self, expr: Reduce, frame: Frame) -> bool:
+        """Whether a reduction runs along its own innermost axis with whole vectors."""
+        last = next((a for a in reversed(expr.axes) if a.extent > 1), None)
+        return frame.vector is None and self.lanes > 1 and last is not None and self._contiguous(expr, last)
+
+    def _total(self, of: Accumulation, across: bool, body: list[Stmt]) -> Value:
+        """One register from several, pairwise, in a fixed order; and, if asked for, one number from its lanes."""
+        kind, registers = of.expr.kind, of.registers
+        while len(registers) > 1:
+            half = (len(registers) + 1) // 2
+            for a, b in zip(registers, registers[half:], strict=False):
+                body.append(Set(a, _combine(kind, a, b)))
+            registers = registers[:half]
+        return self.named(f"{kind}_all", Across(kind, registers[0]), body) if across else registers[0]
 
     def multiply_add(self, a: Value, b: Value, c: Value) -> Value:
         """``a*b + c``; fused only where that is an instruction: without one it is a library call for every lane."""
@@ -361,13 +404,7 @@ class Nest:
         return axis.extent > 1 and (unit > 0 or not steps) and sum(1 for s in steps if s not in (0, 1)) <= unit
 
     def _reduce_loops(
-        self,
-        expr: Reduce,
-        axes: list[Axis],
-        frame: Frame,
-        body: list[Stmt],
-        accumulators: list[Var],
-        widen: int,
+        self, sums: Sequence[Accumulation], axes: list[Axis], frame: Frame, body: list[Stmt], widen: int
     ) -> None:
         axis, rest = axes[0], axes[1:]
         if rest:
@@ -375,31 +412,30 @@ class Nest:
             inside: list[Stmt] = []
             saved = dict(self.reduced)
             inner = frame.inner(axis, var)
-            waiting = frozenset(rest)
-            for part in walk(expr.body):
-                if isinstance(part, Reduce) and part not in self.reduced and not self._free(part) & waiting:
-                    self.reduced[part] = self._reduce(part, inner, inside)
-            self._reduce_loops(expr, rest, inner, inside, accumulators, widen)
+            self._reduce_ready([s.expr.body for s in sums], inner, inside, frozenset(rest))
+            self._reduce_loops(sums, rest, inner, inside, widen)
             self.reduced = saved
             body.append(For(var, integer(0), integer(axis.extent), 1, tuple(inside)))
             return
         step = widen or 1
-        copies = len(accumulators)
+        copies = len(sums[0].registers)
         main = axis.extent // (step * copies) * step * copies
-        self._reduce_steps(expr, axis, frame, body, accumulators, widen, 0, main)
         full = axis.extent // step * step
-        self._reduce_steps(expr, axis, frame, body, accumulators[:1], widen, main, full)
+        self._reduce_steps(sums, copies, axis, frame, body, widen, 0, main)
+        self._reduce_steps(sums, 1, axis, frame, body, widen, main, full)
         if full < axis.extent:
             mask = Bin("lt", Iota(step), Lit(axis.extent - full, VType(INDEX.dtype, step)))
-            self._accumulate(expr, frame.vectorised(axis, integer(full), step, mask), body, accumulators[0])
+            last = frame.vectorised(axis, integer(full), step, mask)
+            for s in sums:
+                self._accumulate(s.expr, last, body, s.registers[0])
 
     def _reduce_steps(
         self,
-        expr: Reduce,
+        sums: Sequence[Accumulation],
+        copies: int,
         axis: Axis,
         frame: Frame,
         body: list[Stmt],
-        accumulators: list[Var],
         widen: int,
         lo: int,
         hi: int,
@@ -410,12 +446,13 @@ class Nest:
         var = Var(self.fresh(axis.name), INDEX)
         inside: list[Stmt] = []
         saved = dict(self.reduced)
-        for k, accumulator in enumerate(accumulators):
+        for k in range(copies):
             at = var if k == 0 else Bin("add", var, integer(k * step))
             inner = frame.vectorised(axis, at, step, None) if widen else frame.inner(axis, at)
-            self._accumulate(expr, inner, inside, accumulator)
+            for s in sums:
+                self._accumulate(s.expr, inner, inside, s.registers[k])
             self.reduced = dict(saved)
-        body.append(For(var, integer(lo), integer(hi), step * len(accumulators), tuple(inside)))
+        body.append(For(var, integer(lo), integer(hi), step * copies, tuple(inside)))
 
     def _accumulate(self, expr: Reduce, frame: Frame, body: list[Stmt], accumulator: Var) -> None:
         lanes = accumulator.type.lanes
@@ -444,11 +481,13 @@ def _shared(placed: Placed) -> set[Expr]:
 
     Positions stay whole, for the emitter to take apart.
     """
-    uses: dict[Expr, int] = {}
+    uses = Counter(store.value for store in placed.stores)
+    done: set[int] = set()
     for store in placed.stores:
         for expr in walk(store.value):
-            for child in expr.children():
-                uses[child] = uses.get(child, 0) + 1
+            if id(expr) not in done:
+                done.add(id(expr))
+                uses.update(expr.children())
     return {e for e, n in uses.items() if n > 1 and e.dtype != int64 and e.children()}
 
 

@@ -15,13 +15,11 @@ from lucid.codegen.loops import (
     Bin,
     Iota,
     Kernel,
-    Let,
     Lit,
     Read,
     Shuffle,
     Stmt,
     Value,
-    Var,
     VType,
     integer,
 )
@@ -111,7 +109,7 @@ class _Transposing(Nest):
                 if k < rows:
                     at = Frame({**frame.position, self.along: _plus(frame.position[self.along], k)})
                     offset = self.scalar_offset(access.offset, at, body)
-                    tile.append(self._named("r", Read(access.buffer, offset, lanes, mask), body))
+                    tile.append(self.named("r", Read(access.buffer, offset, lanes, mask), body))
                 else:
                     tile.append(Lit(0 if access.dtype.kind in "iu" else 0.0, VType(access.dtype, lanes)))
             self.columns[access] = self._transposed(tile, body)
@@ -120,19 +118,13 @@ class _Transposing(Nest):
             self.column = k
             position = {**frame.position, self.load: _plus(frame.position[self.load], k)}
             at = Frame(position, self.along, lanes, mask)
-            for store in self.placed.stores:
-                self.store(store, at, body)
+            self.stores(at, body)
         self.columns = {}
 
     def _access(self, access: Access, frame: Frame, body: list[Stmt]) -> Value:
         if frame.vector is not None and access in self.columns:
             return self.columns[access][self.column]
         return super()._access(access, frame, body)
-
-    def _named(self, stem: str, value: Value, body: list[Stmt]) -> Var:
-        var = Var(self.fresh(stem), value.type)
-        body.append(Let(var, value))
-        return var
 
     def _transposed(self, rows: list[Value], body: list[Stmt]) -> list[Value]:
         """The columns of the square ``rows``: log2(n) rounds in which row k interleaves with row k + n/2."""
@@ -141,7 +133,7 @@ class _Transposing(Nest):
         for _ in range(lanes.bit_length() - 1):
             pairs = [(rows[k], rows[k + lanes // 2]) for k in range(lanes // 2)]
             halves = (both[:lanes], both[lanes:])
-            rows = [self._named("s", Shuffle(x, y, half), body) for x, y in pairs for half in halves]
+            rows = [self.named("s", Shuffle(x, y, half), body) for x, y in pairs for half in halves]
         return rows
 
 

@@ -24,16 +24,32 @@ def in_memory_order(placed: Placed) -> Placed:
     """
     first = placed.stores[0].offset
     order = sorted(placed.axes, key=lambda a: -_stride(first, a))
+    offsets: dict[frozenset[Axis], list[Expr]] = {}  # reductions over the same axes run in one order
+    for store in placed.stores:
+        for e in walk(store.value):
+            if isinstance(e, Reduce) and len(e.axes) > 1:
+                offsets.setdefault(frozenset(e.axes), []).extend(x.offset for x in accesses(e.body))
 
     def visit(expr: Expr) -> Expr | None:
         if isinstance(expr, Reduce) and len(expr.axes) > 1:
-            offsets = [x.offset for x in accesses(expr.body)]
-            by_stride = sorted(expr.axes, key=lambda a: -max((_stride(o, a) for o in offsets), default=0))
+            walked = offsets[frozenset(expr.axes)]
+            by_stride = sorted(expr.axes, key=lambda a: -max((_stride(o, a) for o in walked), default=0))
             return Reduce(expr.kind, by_stride, expr.body)
         return None
 
     stores = tuple(PlacedStore(s.buffer, s.offset, rewrite(s.value, visit)) for s in placed.stores)
     return Placed(placed.buffers, tuple(order), stores)
+
+
+def interned(placed: Placed) -> Placed:
+    """The same kernel with equal expressions as one object, over all its stores."""
+    table: dict[Expr, Expr] = {}
+
+    def visit(expr: Expr) -> Expr:
+        return table.setdefault(expr, expr)
+
+    stores = tuple(PlacedStore(s.buffer, rewrite(s.offset, visit), rewrite(s.value, visit)) for s in placed.stores)
+    return Placed(placed.buffers, placed.axes, stores)
 
 
 def normal_form(placed: Placed) -> Placed:
