@@ -60,7 +60,9 @@ class CompiledGraph:
         if self._executable is None:
             from lucid.runtime.executable import build
 
-            built = build(self.source, passes=DEFAULT, parameters=self.parameters, in_place=self.in_place)
+            built = build(
+                self.source, passes=DEFAULT, parameters=self.parameters, in_place=self.in_place, name=self.name
+            )
             self._executable = built
             self.seconds.update(built.seconds)
             self._dump()

@@ -34,9 +34,15 @@ class Call(NamedTuple):
 def emit_entry(symbol: str, calls: Iterable[Call], pool: tuple[int, int] = (0, 0)) -> Function:
     """``void @symbol(ptr %table)``: calls kernels in order, with addresses from the table.
 
-    ``pool`` names the slots of the thread pool and of the function that shares a task's turns among its threads.
+    ``pool`` names the slots of the thread pool and of the function that shares a task's turns among its threads. The
+    kernels may be in another module.
     """
     b = Builder()
+    declarations: set[str] = set()
+
+    def function(symbol: str, parameters: str) -> str:
+        declarations.add(f"declare void {global_name(symbol)}({parameters})")
+        return global_name(symbol)
 
     def at(argument: Argument) -> str:
         slot, distance = argument if isinstance(argument, tuple) else (argument, 0)
@@ -47,46 +53,41 @@ def emit_entry(symbol: str, calls: Iterable[Call], pool: tuple[int, int] = (0, 0
     for call in calls:
         pointers = [at(argument) for argument in call.arguments]
         passed = ", ".join(f"ptr {p}" for p in pointers)
+        types = ", ".join(["ptr"] * len(pointers))
         if not call.turns:
-            b.effect(f"call void {global_name(call.symbol)}({passed})")
+            b.effect(f"call void {function(call.symbol, types)}({passed})")
             continue
         shared = b.pure(f"alloca [{MOST_ARGUMENTS} x ptr], align 8")
         for k, pointer in enumerate(pointers):
             b.effect(f"store ptr {pointer}, ptr {b.pure(f'getelementptr ptr, ptr {shared}, i64 {k}', shared)}, align 8")
-        task = global_name(f"{call.symbol}.task")
+        task = function(f"{call.symbol}.task", "ptr, i64, i64")
         b.effect(f"call void {at(pool[1])}(ptr {at(pool[0])}, ptr {task}, ptr {shared}, i64 {call.turns})")
         if call.rest:
-            b.effect(f"call void {global_name(f'{call.symbol}.rest')}({passed})")
-    return Function(symbol, define(symbol, "ptr noalias readonly %table", b))
+            b.effect(f"call void {function(f'{call.symbol}.rest', types)}({passed})")
+    return Function(symbol, define(symbol, "ptr noalias readonly %table", b), frozenset(declarations))
 
 
 def emit_parallel(kernel: Kernel, target: Target, *, symbol: str) -> list[Function]:
     """A kernel whose parallel loop several threads may share.
 
-    ``@symbol.range`` runs some turns of the loop, ``@symbol.rest`` what stands beside it, ``@symbol.task`` the former
-    with its pointers in an array, and ``@symbol`` everything, on one thread.
+    ``@symbol.range`` runs some turns of the loop, ``@symbol.task`` does so with its pointers in an array, and
+    ``@symbol.rest`` is what stands beside the loop, if anything does.
     """
     if len(kernel.buffers) > MOST_ARGUMENTS:
         raise CodegenError(f"kernel {kernel.name} has more than {MOST_ARGUMENTS} buffers")
-    shared, rest, turns = split_parallel(kernel)
+    shared, rest, _ = split_parallel(kernel)
     functions = [emit_kernel(shared, target, symbol=f"{symbol}.range", ranged=True)]
-    names = [f"%p{k}" for k in range(len(kernel.buffers))]
-    passed = ", ".join(f"ptr {n}" for n in names)
-    whole = [f"  call void {global_name(f'{symbol}.range')}({passed}, i64 0, i64 {turns})"]
     if rest is not None:
         functions.append(emit_kernel(rest, target, symbol=f"{symbol}.rest"))
-        whole.append(f"  call void {global_name(f'{symbol}.rest')}({passed})")
-    loads = []
-    for k, name in enumerate(names):
-        loads.append(f"  %a{k} = getelementptr ptr, ptr %arguments, i64 {k}")
-        loads.append(f"  {name} = load ptr, ptr %a{k}, align 8")
-    loads.append(f"  call void {global_name(f'{symbol}.range')}({passed}, i64 %first, i64 %last)")
-    for name, parameters, lines in (
-        (symbol, passed, whole),
-        (f"{symbol}.task", "ptr %arguments, i64 %first, i64 %last", loads),
-    ):
-        body = "\n".join(lines)
-        functions.append(Function(name, f"define void {global_name(name)}({parameters}) #0 {{\n{body}\n  ret void\n}}"))
+    lines = []
+    for k in range(len(kernel.buffers)):
+        lines.append(f"  %a{k} = getelementptr ptr, ptr %arguments, i64 {k}")
+        lines.append(f"  %p{k} = load ptr, ptr %a{k}, align 8")
+    passed = ", ".join(f"ptr %p{k}" for k in range(len(kernel.buffers)))
+    lines.append(f"  call void {global_name(f'{symbol}.range')}({passed}, i64 %first, i64 %last)")
+    body = "\n".join(lines)
+    head = f"define void {global_name(f'{symbol}.task')}(ptr %arguments, i64 %first, i64 %last) #0"
+    functions.append(Function(f"{symbol}.task", f"{head} {{\n{body}\n  ret void\n}}"))
     return functions
 
 
@@ -125,7 +126,9 @@ def emit_module(functions: Sequence[Function], target: Target) -> str:
     symbols = [f.symbol for f in functions]
     if len(set(symbols)) != len(symbols):
         raise CodegenError("two functions of one module have the same symbol")
-    declarations = sorted(set[str]().union(*(f.declarations for f in functions)))
+    defined = {f"declare void {global_name(symbol)}" for symbol in symbols}
+    wanted = set[str]().union(*(f.declarations for f in functions))
+    declarations = sorted(d for d in wanted if d.partition("(")[0] not in defined)
     bits = target.vector_bytes * 8
     attributes = {
         "target-cpu": target.cpu,

@@ -51,8 +51,6 @@ class Step:
     schedule: Schedule
     kernel: int
     arguments: tuple[Hashable, ...]  # values, in the order of the kernel's buffers
-    #: Rough cost: elements touched, or multiply-adds of vectors.
-    work: int = 0
 
 
 @dataclass
@@ -62,6 +60,8 @@ class Program:
     graph: Graph
     target: Target
     kernels: list[Kernel]
+    #: Rough cost of each kernel: elements touched, or multiply-adds of vectors.
+    work: list[int]
     prologue: list[Step]
     steps: list[Step]
     layouts: dict[Node, Layout]
@@ -92,6 +92,7 @@ def generate(
     parameters: Collection[Node] = (),
     in_place: Mapping[int, int] | None = None,
     override: Override | None = None,
+    ready: Callable[[Kernel, int], None] | None = None,
 ) -> Program:
     """Lower a graph.
 
@@ -99,8 +100,9 @@ def generate(
         parameters: inputs that seldom change; work that depends on them alone goes into the prologue.
         in_place: output index to input index: that output is written over that input.
         override: replaces the strategy's schedules.
+        ready: called with each kernel and its cost as soon as it is lowered.
     """
-    return _Generator(graph, target, frozenset(parameters), dict(in_place or {}), override).run()
+    return _Generator(graph, target, frozenset(parameters), dict(in_place or {}), override, ready).run()
 
 
 class _Generator:
@@ -111,12 +113,15 @@ class _Generator:
         parameters: frozenset[Node],
         in_place: dict[int, int],
         override: Override | None,
+        ready: Callable[[Kernel, int], None] | None,
     ):
         self.graph = graph
         self.target = target
         self.parameters = parameters - {graph.inputs[i] for i in in_place.values()}
         self.in_place = in_place
         self.override = override
+        self.ready = ready
+        self.work: list[int] = []
         self.layouts: dict[Node, Layout] = {n: Layout.plain(n.shape) for n in graph.inputs}
         self.contractions: frozenset[int] = frozenset()
 
@@ -164,7 +169,7 @@ class _Generator:
         """The calls of kernels, and the kernels: an equal one only once."""
         kernels: list[Kernel] = []
         numbers: dict[tuple[object, ...], int] = {}
-        lowered: dict[Hashable, tuple[int, Schedule, int]] = {}
+        lowered: dict[Hashable, tuple[int, Schedule]] = {}
         steps: list[Step] = []
         for spec in specs:
             written = place(spec, self.layouts, over)
@@ -174,12 +179,15 @@ class _Generator:
                 number = numbers.setdefault((kernel.buffers, kernel.body), len(kernels))
                 if number == len(kernels):
                     kernels.append(Kernel(f"k{number}", kernel.buffers, kernel.body, kernel.note))
-                lowered[key] = number, schedule, work
-            number, schedule, work = lowered[key]
+                    self.work.append(work)
+                    if self.ready is not None:
+                        self.ready(kernels[-1], work)
+                lowered[key] = number, schedule
+            number, schedule = lowered[key]
             stored = [s.node for s in spec.stores]
             merged = {over.get(x) for x in stored}
             arguments = (*(x for x in spec.sources if x not in stored and x not in merged), *stored)
-            steps.append(Step(spec, schedule, number, arguments, work))
+            steps.append(Step(spec, schedule, number, arguments))
         return steps, kernels
 
     def _lower_one(self, spec: KernelSpec, written: Placed) -> tuple[Kernel, Schedule, int]:
@@ -260,6 +268,7 @@ class _Generator:
             self.graph,
             self.target,
             kernels,
+            self.work,
             prologue,
             steps,
             self.layouts,

@@ -6,7 +6,7 @@ The form is a length, a JSON header and the object code; the cache gives back on
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +25,9 @@ ARENA, STATIC, THREADS, PARALLEL, FIRST = 0, 1, 2, 3, 4
 
 @dataclass(frozen=True)
 class Binary:
-    """Object code that defines ``run`` and ``prologue``, and the sizes of its memory in bytes."""
+    """Objects that define ``run`` and ``prologue`` and all they call, and the sizes of their memory in bytes."""
 
-    object: Object
+    objects: tuple[Object, ...]
     arena: int
     static: int
     has_prologue: bool
@@ -35,9 +35,11 @@ class Binary:
     in_place: dict[int, int]
 
     @staticmethod
-    def of(program: Program, compiled: Object) -> Binary:
-        """What ``compiled``, made from ``program``, needs to run."""
-        return Binary(compiled, program.arena.size, program.static.size, bool(program.prologue), dict(program.in_place))
+    def of(program: Program, objects: Sequence[Object]) -> Binary:
+        """What ``objects``, compiled from ``program``, need to run."""
+        return Binary(
+            tuple(objects), program.arena.size, program.static.size, bool(program.prologue), dict(program.in_place)
+        )
 
     @staticmethod
     def load(key: bytes) -> Binary | None:
@@ -45,8 +47,8 @@ class Binary:
         data = disk_cache().load(key)
         if data is None:
             return None
-        compiled, facts = _unpacked(data)
-        return Binary(compiled, facts["arena"], facts["static"], facts["has_prologue"], dict(facts["in_place"]))
+        objects, facts = _unpacked(data)
+        return Binary(objects, facts["arena"], facts["static"], facts["has_prologue"], dict(facts["in_place"]))
 
     def store(self, key: bytes) -> None:
         facts = {
@@ -55,7 +57,7 @@ class Binary:
             "has_prologue": self.has_prologue,
             "in_place": list(self.in_place.items()),
         }
-        disk_cache().store(key, _packed(self.object, facts))
+        disk_cache().store(key, _packed(self.objects, facts))
 
 
 def cached_object(llvm_text: str, target: Target) -> Object:
@@ -63,19 +65,24 @@ def cached_object(llvm_text: str, target: Target) -> Object:
     key = text_key(llvm_text, target)
     data = None if key is None else disk_cache().load(key)
     if data is not None:
-        return _unpacked(data)[0]
+        return _unpacked(data)[0][0]
     compiled = compile_object(llvm_text, target)
     if key is not None:
-        disk_cache().store(key, _packed(compiled, {}))
+        disk_cache().store(key, _packed([compiled], {}))
     return compiled
 
 
-def _packed(compiled: Object, facts: Mapping[str, Any]) -> bytes:
-    header = json.dumps({"symbols": compiled.symbols, **facts}).encode()
-    return len(header).to_bytes(8, "little") + header + compiled.code
+def _packed(objects: Sequence[Object], facts: Mapping[str, Any]) -> bytes:
+    parts = [{"symbols": o.symbols, "size": len(o.code)} for o in objects]
+    header = json.dumps({"objects": parts, **facts}).encode()
+    return b"".join([len(header).to_bytes(8, "little"), header, *(o.code for o in objects)])
 
 
-def _unpacked(data: bytes) -> tuple[Object, dict[str, Any]]:
-    end = 8 + int.from_bytes(data[:8], "little")
-    facts = json.loads(data[8:end])
-    return Object(data[end:], tuple(facts.pop("symbols"))), facts
+def _unpacked(data: bytes) -> tuple[tuple[Object, ...], dict[str, Any]]:
+    at = 8 + int.from_bytes(data[:8], "little")
+    facts = json.loads(data[8:at])
+    objects = []
+    for part in facts.pop("objects"):
+        objects.append(Object(data[at : at + part["size"]], tuple(part["symbols"])))
+        at += part["size"]
+    return tuple(objects), facts

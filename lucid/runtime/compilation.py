@@ -1,11 +1,17 @@
-"""From a graph to object code: passes, lowering, LLVM text, LLVM. Not imported if all comes from the cache."""
+"""From a graph to object code: passes, lowering, LLVM text, LLVM. Not imported if all comes from the cache.
+
+LLVM works in a thread of its own beside the lowering, on several kernels at a time. Which kernels share an object
+depends on their texts alone, so that equal graphs give equal objects.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from time import perf_counter
 
-from lucid.codegen.emit import emit_kernel
+from lucid.codegen.emit import Function, emit_kernel
+from lucid.codegen.loops import Kernel
 from lucid.codegen.module import (
     Argument,
     Call,
@@ -15,13 +21,18 @@ from lucid.codegen.module import (
     parallel_turns,
     split_parallel,
 )
-from lucid.codegen.program import Override, Program, Step, generate
+from lucid.codegen.program import Override, Program, generate
 from lucid.codegen.strategy import SMALLEST_SHARED_WORK
 from lucid.codegen.target import Target
 from lucid.ir.graph import Graph, Node
 from lucid.ir.passes.pipeline import Pipeline
 from lucid.runtime.binary import ARENA, FIRST, PARALLEL, STATIC, THREADS, Binary
-from lucid.runtime.jit import compile_object
+from lucid.runtime.jit import Object, compile_object
+from lucid.runtime.progress import Progress
+
+#: Characters of LLVM text that are compiled together: enough to make an object worth its overhead, few enough that
+#: LLVM starts early.
+_PART = 60_000
 
 
 def lower(
@@ -31,61 +42,123 @@ def lower(
     parameters: Collection[Node],
     in_place: Mapping[int, int],
     override: Override | None,
-    seconds: dict[str, float],
+    ready: Callable[[Kernel, int], None] | None = None,
 ) -> Program:
-    """The program of a graph; the arguments are those of ``build``. Adds to ``seconds`` what each part took."""
+    """The program of a graph; the arguments are those of ``build`` and of ``generate``."""
+    graph = graph if passes is None else passes(graph)
+    return generate(graph, target, parameters=parameters, in_place=in_place, override=override, ready=ready)
+
+
+def compile_graph(
+    graph: Graph,
+    target: Target,
+    passes: Pipeline | None,
+    parameters: Collection[Node],
+    in_place: Mapping[int, int],
+    override: Override | None,
+    name: str,
+) -> tuple[Program, Binary, dict[str, float]]:
+    """The program of a graph, its machine code, and the seconds that each part took.
+
+    LLVM's seconds are those that everything else had to wait for it. A progress line calls the graph ``name``.
+    """
     started = perf_counter()
-    optimised = graph if passes is None else passes(graph)
-    lowering = perf_counter()
-    program = generate(optimised, target, parameters=parameters, in_place=in_place, override=override)
-    seconds.update(passes=lowering - started, lower=perf_counter() - lowering)
-    return program
+    progress = Progress(name)
+    with ThreadPoolExecutor(1, "lucid-llvm") as llvm:
+        parts = _Parts(target, llvm)
+
+        def ready(kernel: Kernel, work: int) -> None:
+            parts.add(kernel_functions(kernel, work, target))
+            progress(f"{parts.kernels} kernels lowered")
+
+        try:
+            program = lower(graph, target, passes, parameters, in_place, override, ready)
+            parts.add(entry_functions(program))
+            parts.flush()
+            lowered = perf_counter()
+            objects: list[Object] = []
+            for part in parts.objects:
+                progress(f"{len(objects)} of {len(parts.objects)} objects made")
+                objects.append(part.result())
+        finally:
+            llvm.shutdown(cancel_futures=True)
+            progress.close()
+    finished = perf_counter()
+    seconds = {"lower": lowered - started - parts.seconds, "emit": parts.seconds, "llvm": finished - lowered}
+    return program, Binary.of(program, objects), seconds
 
 
-def compile_program(program: Program, seconds: dict[str, float]) -> Binary:
-    """The machine code of a program. Adds to ``seconds`` what each part took."""
-    started = perf_counter()
-    text = module_text(program)
-    emitted = perf_counter()
-    binary = Binary.of(program, compile_object(text, program.target))
-    seconds.update(emit=emitted - started, llvm=perf_counter() - emitted)
-    return binary
+class _Parts:
+    """LLVM texts of some kernels each, compiled in a thread while others are written."""
 
+    def __init__(self, target: Target, llvm: ThreadPoolExecutor):
+        self.target = target
+        self.llvm = llvm
+        self.objects: list[Future[Object]] = []
+        self.kernels = 0
+        #: Spent writing texts.
+        self.seconds = 0.0
+        self._functions: list[Function] = []
+        self._size = 0
 
-def worth_sharing(program: Program, number: int) -> int:
-    """Turns of a kernel's parallel loop, or 0 if it has none or too little work to share."""
-    work = max(s.work for s in (*program.prologue, *program.steps) if s.kernel == number)
-    return parallel_turns(program.kernels[number]) if work >= SMALLEST_SHARED_WORK else 0
+    def add(self, functions: Iterable[Function]) -> None:
+        """The functions of one kernel, which stay together."""
+        started = perf_counter()
+        for function in functions:
+            self._functions.append(function)
+            self._size += len(function.text)
+        self.kernels += 1
+        if self._size > _PART:
+            self.flush()
+        self.seconds += perf_counter() - started
+
+    def flush(self) -> None:
+        """Send off what is there."""
+        if self._functions:
+            self.objects.append(
+                self.llvm.submit(compile_object, emit_module(self._functions, self.target), self.target)
+            )
+            self._functions, self._size = [], 0
 
 
 def module_text(program: Program) -> str:
-    """The program's kernels and its two entries, ``run`` and ``prologue``, as LLVM text."""
-    target = program.target
-    shared = [worth_sharing(program, k) for k in range(len(program.kernels))]
-    functions = []
-    for kernel, turns in zip(program.kernels, shared, strict=True):
-        if turns:
-            functions += emit_parallel(kernel, target, symbol=kernel.name)
-        else:
-            functions.append(emit_kernel(kernel, target, symbol=kernel.name))
-    count = len(program.graph.inputs)
+    """The program's kernels and its two entries, ``run`` and ``prologue``, as one LLVM module."""
+    functions: list[Function] = []
+    for kernel, work in zip(program.kernels, program.work, strict=True):
+        functions += kernel_functions(kernel, work, program.target)
+    return emit_module([*functions, *entry_functions(program)], program.target)
+
+
+def shared_turns(kernel: Kernel, work: int) -> int:
+    """Turns of a kernel's parallel loop, or 0 if it has none or too little work to share."""
+    return parallel_turns(kernel) if work >= SMALLEST_SHARED_WORK else 0
+
+
+def kernel_functions(kernel: Kernel, work: int, target: Target) -> Iterator[Function]:
+    """A kernel, whole or in the parts that threads share."""
+    if shared_turns(kernel, work):
+        yield from emit_parallel(kernel, target, symbol=kernel.name)
+    else:
+        yield emit_kernel(kernel, target, symbol=kernel.name)
+
+
+def entry_functions(program: Program) -> Iterator[Function]:
+    """``prologue`` and ``run``: the calls of the program's steps."""
+    inputs = len(program.graph.inputs)
 
     def slot(value: Hashable) -> Argument:
         place = program.places[value][0]
         if place.region == "input":
             return FIRST + place.at
         if place.region == "output":
-            return FIRST + count + place.at
+            return FIRST + inputs + place.at
         return (ARENA if place.region == "arena" else STATIC), place.at
 
-    def calls(steps: Sequence[Step]) -> list[Call]:
-        result = []
-        for step in steps:
-            kernel, turns = program.kernels[step.kernel], shared[step.kernel]
-            rest = bool(turns) and split_parallel(kernel)[1] is not None
-            result.append(Call(kernel.name, [slot(v) for v in step.arguments], turns, rest))
-        return result
-
-    functions.append(emit_entry("prologue", calls(program.prologue), (THREADS, PARALLEL)))
-    functions.append(emit_entry("run", calls(program.steps), (THREADS, PARALLEL)))
-    return emit_module(functions, target)
+    turns = [shared_turns(k, w) for k, w in zip(program.kernels, program.work, strict=True)]
+    rests = [bool(n) and split_parallel(k)[1] is not None for k, n in zip(program.kernels, turns, strict=True)]
+    for symbol, steps in (("prologue", program.prologue), ("run", program.steps)):
+        calls = [
+            Call(program.kernels[s.kernel].name, [slot(v) for v in s.arguments], turns[s.kernel], rests[s.kernel])
+            for s in steps
+        ]
+        yield emit_entry(symbol, calls, (THREADS, PARALLEL))

@@ -37,6 +37,7 @@ def build(
     in_place: Mapping[int, int] | None = None,
     target: Target | None = None,
     override: Override | None = None,
+    name: str = "a graph",
 ) -> Executable:
     """Compile a graph for this machine, or load what an earlier process compiled from an equal one.
 
@@ -51,22 +52,21 @@ def build(
     target = target or Target.host()
     in_place = dict(in_place or {})
     key = graph_key(graph, target, passes, parameters, in_place) if override is None else None
-    seconds: dict[str, float] = {}
-
-    def lowered() -> Program:
-        from lucid.runtime.compilation import lower
-
-        return lower(graph, target, passes, parameters, in_place, override, seconds)
-
+    arguments = (graph, target, passes, parameters, in_place, override)
     binary = None if key is None else Binary.load(key)
     if binary is not None:
-        executable = Executable(graph, binary, lowered, in_place)
-        executable.seconds["load"] = perf_counter() - started
-        return executable
-    from lucid.runtime.compilation import compile_program
 
-    program = lowered()
-    binary = compile_program(program, seconds)
+        def recipe() -> Program:
+            from lucid.runtime.compilation import lower
+
+            return lower(*arguments)
+
+        executable = Executable(graph, binary, recipe, in_place)
+        executable.seconds = {"load": perf_counter() - started}
+        return executable
+    from lucid.runtime.compilation import compile_graph
+
+    program, binary, seconds = compile_graph(*arguments, name)
     executable = Executable(graph, binary, lambda: program, in_place)
     executable.seconds = seconds
     if key is not None:
@@ -100,9 +100,9 @@ class Executable:
         self._names = graph.input_names
         self._types = [n.type for n in graph.inputs]
         self._outputs = [n.type for n in graph.outputs]
-        self.module = CompiledModule(binary.object)
-        self._run = self.module.address("run")
-        self._prologue = self.module.address("prologue") if binary.has_prologue else None
+        self._code = CompiledModule(binary.objects, ("run", "prologue"))
+        self._run = self._code.address("run")
+        self._prologue = self._code.address("prologue") if binary.has_prologue else None
         self._arena = _aligned_bytes(binary.arena)
         self._static = _aligned_bytes(binary.static)
         self._table = np.zeros(FIRST + len(self._types) + len(self._outputs), np.uintp)
@@ -123,6 +123,11 @@ class Executable:
     def program(self) -> Program:
         """What the code was made from; made again, when first asked for, if the code was loaded."""
         return self._recipe()
+
+    @cached_property
+    def module(self) -> CompiledModule:
+        """The code again, with every function's address known: for those who time kernels."""
+        return CompiledModule(self.binary.objects)
 
     @property
     def memory(self) -> int:

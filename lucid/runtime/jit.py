@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import atexit
 import ctypes
-import ctypes.util
 import itertools
 import os
 import re
 import sys
 import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
 from weakref import WeakSet
@@ -37,15 +38,20 @@ class Object(NamedTuple):
 
 
 class CompiledModule:
-    """Machine code in memory, alive as long as this object is."""
+    """Machine code in memory, alive as long as this object is.
 
-    def __init__(self, compiled: Object):
-        self.object = compiled
-        self._resource = _link(compiled)
+    Args:
+        objects: parts that may call each other.
+        exported: the functions whose addresses may be asked for; all by default.
+    """
+
+    def __init__(self, objects: Sequence[Object], exported: Sequence[str] | None = None):
+        self.symbols = tuple(exported) if exported is not None else tuple(s for o in objects for s in o.symbols)
+        self._resource = _link(objects, self.symbols)
 
     def address(self, symbol: str) -> int:
         """Where a function of this module begins."""
-        if symbol not in self.object.symbols:
+        if symbol not in self.symbols:
             raise CodegenError(f"the module has no function {symbol!r}")
         address: int = self._resource[symbol]
         return address
@@ -68,7 +74,7 @@ def compile_object(llvm_text: str, target: Target) -> Object:
 
 def compile_module(llvm_text: str, target: Target) -> CompiledModule:
     """Compile a module, as ``compile_object``, and link it into this process."""
-    return CompiledModule(compile_object(llvm_text, target))
+    return CompiledModule([compile_object(llvm_text, target)])
 
 
 def assembly(llvm_text: str, target: Target) -> str:
@@ -98,9 +104,9 @@ def _llvm() -> Any:
     binding.initialize_native_asmprinter()
     # Loop strength reduction costs half of code generation and undoes the emitter's addressing.
     binding.set_option("lucid", "-disable-lsr")
-    libm = ctypes.util.find_library("m")
-    if libm and sys.platform.startswith("linux"):
-        binding.load_library_permanently(libm)
+    if sys.platform.startswith("linux"):
+        with suppress(RuntimeError):  # another C library, whose mathematics is loaded already
+            binding.load_library_permanently("libm.so.6")
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
     return binding
@@ -142,11 +148,12 @@ def _parse(text: str) -> Any:
     return module
 
 
-def _link(compiled: Object) -> Any:
+def _link(objects: Sequence[Object], exported: Sequence[str]) -> Any:
     with _LOCK:
-        llvm = _llvm()
-        builder = llvm.JITLibraryBuilder().add_object_img(compiled.code).add_current_process()
-        for symbol in compiled.symbols:
+        builder = _llvm().JITLibraryBuilder().add_current_process()
+        for part in objects:
+            builder.add_object_img(part.code)
+        for symbol in exported:
             builder.export_symbol(symbol)
         try:
             resource = builder.link(_linker(), f"lucid{next(_library_numbers)}")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
+import numpy as np
+
+from lucid.codegen.module import split_parallel
 from lucid.codegen.program import Step
 from lucid.ir.expr import Reduce, walk
 from lucid.ir.graph import Array
+from lucid.runtime.compilation import shared_turns
 from lucid.runtime.executable import Executable
 
 
@@ -41,20 +45,43 @@ def profile(executable: Executable, arrays: Sequence[Array], repeats: int = 5) -
         address: int = base[place.at] if isinstance(base, list) else base + place.at
         return address
 
+    kernels = [_functions(executable, k) for k in range(len(program.kernels))]
     times = []
     for step in program.steps:
-        address = executable.module.address(program.kernels[step.kernel].name)
-        function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(step.arguments))(address)
         arguments = [pointer(v) for v in step.arguments]
         best = float("inf")
         for _ in range(repeats):
             start = perf_counter()
-            function(*arguments)
+            for function in kernels[step.kernel]:
+                function(arguments)
             best = min(best, perf_counter() - start)
         moved = sum(b.size * b.dtype.itemsize for b in program.kernels[step.kernel].buffers)
         times.append(StepTime(step, best, _flops(step), moved))
     del results
     return times
+
+
+def _functions(executable: Executable, number: int) -> list[Callable[[list[int]], None]]:
+    """What runs a kernel of an executable on one thread, given the addresses of its arguments."""
+    program, module = executable.program, executable.module
+    kernel = program.kernels[number]
+    count = len(kernel.buffers)
+    turns = shared_turns(kernel, program.work[number])
+
+    def plain(symbol: str) -> Callable[[list[int]], None]:
+        function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * count)(module.address(symbol))
+        return lambda arguments: function(*arguments)
+
+    if not turns:
+        return [plain(kernel.name)]
+    address = module.address(f"{kernel.name}.task")
+    task = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)
+
+    def shared(arguments: list[int]) -> None:
+        table = np.array(arguments, np.uintp)
+        task(table.ctypes.data, 0, turns)
+
+    return [shared] if split_parallel(kernel)[1] is None else [shared, plain(f"{kernel.name}.rest")]
 
 
 def _flops(step: Step) -> int:

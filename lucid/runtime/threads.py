@@ -256,7 +256,7 @@ class ThreadPool:
             with self._lock:
                 if self._module is None:
                     target = Target.host()
-                    module = CompiledModule(cached_object(_native(target), target))
+                    module = CompiledModule([cached_object(_native(target), target)])
                     self._parallel = module.address("parallel")
                     self._module = module
         return self._parallel

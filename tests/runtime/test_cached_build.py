@@ -54,7 +54,7 @@ def block() -> tuple[Graph, Node]:
 def test_an_equal_graph_is_not_compiled_again() -> None:
     first = build(small(), passes=DEFAULT)
     again = build(small("another_name"), passes=DEFAULT)
-    assert set(first.seconds) == {"passes", "lower", "emit", "llvm"}
+    assert set(first.seconds) == {"lower", "emit", "llvm"}
     assert set(again.seconds) == {"load"}
     a = np.linspace(-2, 2, 8, dtype=np.float32)
     np.testing.assert_array_equal(again([a])[0], first([a])[0])
@@ -226,7 +226,7 @@ run = build(Graph([x, w], [y, z, w - 1.0]), passes=DEFAULT, parameters=[w])
 rng = np.random.default_rng(0)
 results = run([rng.standard_normal(n.shape, np.float32) for n in (x, w)])
 print("load" in run.seconds, "lucid.codegen.emit" in sys.modules)
-print(hashlib.sha256(b"".join(r.tobytes() for r in results) + run.binary.object.code).hexdigest())
+print(hashlib.sha256(b"".join(r.tobytes() for r in results) + b"".join(o.code for o in run.binary.objects)).hexdigest())
 """
 
 

@@ -17,7 +17,7 @@ from lucid.codegen.module import Call, emit_entry, emit_module
 from lucid.codegen.target import Target, describe
 from lucid.codegen.text import parse_kernel
 from lucid.errors import CodegenError
-from lucid.runtime.jit import CompiledModule, Object, assembly, call, compile_module
+from lucid.runtime.jit import CompiledModule, Object, assembly, call, compile_module, compile_object
 
 
 def module_text(body: str, target: Target | None = None) -> str:
@@ -38,7 +38,7 @@ def run(module: CompiledModule) -> list[float]:
 def test_code_runs() -> None:
     module = compile_module(module_text("y[0] = x[0]:f32x4 * 2.0:f32x4"), Target.host())
     assert run(module) == [2, 4, 6, 8]
-    assert set(module.object.symbols) == {"f", "run"}
+    assert set(module.symbols) == {"f", "run"}
     assert module.address("f") != module.address("run")
 
 
@@ -80,10 +80,24 @@ def test_assembly_is_text_of_the_same_code() -> None:
 
 
 def test_object_code_links_again() -> None:
-    first = compile_module(module_text("y[0] = x[3]"), Target.host())
-    again = CompiledModule(Object(bytes(bytearray(first.object.code)), first.object.symbols))
+    compiled = compile_object(module_text("y[0] = x[3]"), Target.host())
+    first, again = CompiledModule([compiled]), CompiledModule([Object(bytes(bytearray(compiled.code)), ("f", "run"))])
     assert again.address("run") != first.address("run")
     assert run(again) == run(first) == [4, 0, 0, 0]
+
+
+def test_parts_call_each_other_and_only_what_is_exported_is_known() -> None:
+    kernel = parse_kernel("kernel f(x: f32[4] in, y: f32[4] out) { y[0] = x[2] }")
+    target = Target.host()
+    texts = [
+        emit_module([emit_kernel(kernel, target, symbol="f")], target),
+        emit_module([emit_entry("run", [Call("f", [0, 1])])], target),
+    ]
+    assert "declare void @f(ptr, ptr)" in texts[1]
+    module = CompiledModule([compile_object(text, target) for text in texts], ["run"])
+    assert run(module) == [3, 0, 0, 0]
+    with pytest.raises(CodegenError, match="no function 'f'"):
+        module.address("f")
 
 
 def test_modules_with_equal_symbols_live_side_by_side() -> None:
