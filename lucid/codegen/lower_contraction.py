@@ -16,7 +16,6 @@ from lucid.codegen.loops import (
     INDEX,
     Bin,
     For,
-    Iota,
     Kernel,
     Lit,
     LoopKind,
@@ -165,20 +164,11 @@ class _Tiled(Nest):
         kind: LoopKind = "parallel" if axis is self.parallel else "serial"
         self.steps(axis, self._step_of(axis), tile, body, kind, whole=within)
 
-    def _vectors(self, frame: Frame, count: int) -> list[Frame]:
-        """One frame per vector of the tile; the last may be masked."""
-        lanes = self.schedule.lanes
-        frames = []
-        for start in range(0, count, lanes):
-            left = count - start
-            mask = Bin("lt", Iota(lanes), Lit(left, VType(INDEX.dtype, lanes))) if left < lanes else None
-            frames.append(frame.vectorised(self.vector, add(frame.position[self.vector], integer(start)), lanes, mask))
-        return frames
-
     def _one_tile(self, frame: Frame, counts: dict[Axis, int], body: list[Stmt]) -> None:
         tiled = list(self.tile)
         places = [dict(zip(tiled, at, strict=True)) for at in product(*(range(counts[a]) for a in tiled))]
-        vectors = self._vectors(frame, counts[self.vector])
+        first = frame.position[self.vector]
+        vectors = self.side_by_side(self.vector, frame, first, counts[self.vector], self.schedule.lanes)
         frames = [[_shifted(v, place) for v in vectors] for place in places]
         type = VType(self.operands.reduce.dtype, self.schedule.lanes)
         accumulators = [[Var(self.fresh("acc"), type) for _ in vectors] for _ in places]
@@ -194,7 +184,7 @@ class _Tiled(Nest):
         self._multiply(self.schedule.reduce, frames, accumulators, {}, body)
         for row, tile in zip(accumulators, frames, strict=True):
             for acc, at in zip(row, tile, strict=True):
-                self.reduced = {self.operands.reduce: acc}
+                at.reduced[self.operands.reduce] = acc
                 self.store(store, at, body)
 
     def _multiply(

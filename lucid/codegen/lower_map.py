@@ -38,10 +38,12 @@ from lucid.codegen.loops import (
     Var,
     VType,
     Write,
+    add,
     integer,
 )
-from lucid.codegen.order import collapse, in_memory_order, interned
-from lucid.errors import IRError
+from lucid.codegen.order import interned, normal_form
+from lucid.codegen.schedule import MapReduce
+from lucid.errors import IRError, ScheduleError
 from lucid.ir.expr import (
     Axis,
     Binary,
@@ -64,10 +66,16 @@ def lower_naive(placed: Placed, name: str, *, fma: bool = True, note: str = "") 
     return Nest(placed, lanes=1, unroll=1, fma=fma).build(name, note)
 
 
-def lower_map(placed: Placed, name: str, *, lanes: int, unroll: int, fma: bool = True, note: str = "") -> Kernel:
-    """Loops in memory order, collapsed where strides allow, vectorised; sums of products fused if ``fma``."""
-    placed = collapse(in_memory_order(placed))
-    return Nest(placed, lanes=lanes, unroll=unroll, fma=fma).build(name, note)
+def lower_map(placed: Placed, name: str, schedule: MapReduce, *, fma: bool = True, note: str = "") -> Kernel:
+    """Loops in memory order, collapsed where strides allow, vectorised; sums of products fused if ``fma``.
+
+    Raises:
+        ScheduleError: a size that is no power of two, or below 1.
+    """
+    if schedule.lanes < 1 or schedule.lanes & (schedule.lanes - 1) or schedule.unroll < 1 or schedule.vectors < 1:
+        raise ScheduleError(f"{schedule}: lanes must be a power of two, unroll and vectors at least 1")
+    nest = Nest(normal_form(placed), schedule.lanes, schedule.unroll, fma, schedule.vectors)
+    return nest.build(name, note)
 
 
 @dataclass
@@ -78,33 +86,36 @@ class Frame:
     vector: Axis | None = None
     lanes: int = 1
     mask: Value | None = None
+    #: Reductions computed already, here or further out.
+    reduced: dict[Reduce, Value] = field(default_factory=dict)
     memo: dict[int, Value] = field(default_factory=dict)
 
     def inner(self, axis: Axis, at: Value) -> Frame:
-        return Frame({**self.position, axis: at}, self.vector, self.lanes, self.mask)
+        return Frame({**self.position, axis: at}, self.vector, self.lanes, self.mask, dict(self.reduced))
 
     def vectorised(self, axis: Axis, base: Value, lanes: int, mask: Value | None) -> Frame:
-        return Frame({**self.position, axis: base}, axis, lanes, mask)
+        return Frame({**self.position, axis: base}, axis, lanes, mask, dict(self.reduced))
 
 
 @dataclass
 class Accumulation:
-    """A reduction under way: the registers that hold its parts."""
+    """A reduction under way: the registers that hold its parts, and which of the frames side by side it is for."""
 
     expr: Reduce
     registers: list[Var]
+    frame: int
 
 
 class Nest:
     """Builds one kernel; the contraction nest extends it with register tiles."""
 
-    def __init__(self, placed: Placed, lanes: int, unroll: int, fma: bool):
+    def __init__(self, placed: Placed, lanes: int, unroll: int, fma: bool, vectors: int = 1):
         self.placed = placed = interned(placed)
         self.fma = fma
         self.lanes = lanes
         self.unroll = unroll
+        self.vectors = vectors
         self.names: dict[str, int] = {}
-        self.reduced: dict[Reduce, Value] = {}
         self.free: dict[int, frozenset[Axis]] = {}
         self.keep: list[Expr] = []  # expressions looked up by id stay alive
         self.shared = _shared(placed)
@@ -123,7 +134,7 @@ class Nest:
         return stem if count == 0 else f"{stem}_{count}"
 
     def _loops(self, axes: list[Axis], frame: Frame, body: list[Stmt], outermost: bool = False) -> None:
-        self._hoist_reductions(frame, body, axes)
+        self._hoist_reductions([frame], body, axes)
         if not axes:
             self.stores(frame, body)
             return
@@ -133,9 +144,7 @@ class Nest:
             return
         var = Var(self.fresh(axis.name), INDEX)
         inside: list[Stmt] = []
-        saved = dict(self.reduced)
         self._loops(rest, frame.inner(axis, var), inside)
-        self.reduced = saved
         kind: LoopKind = "parallel" if outermost else "serial"
         body.append(For(var, integer(0), integer(axis.extent), 1, tuple(inside), kind))
 
@@ -172,19 +181,23 @@ class Nest:
             turn = (If(Bin("lt", var, integer(full)), tuple(each)), If(Bin("le", integer(full), var), tuple(last)))
             body.append(For(var, integer(0), integer(full + step), step, turn, kind))
 
-    def _hoist_reductions(self, frame: Frame, body: list[Stmt], later: Sequence[Axis]) -> None:
+    def _hoist_reductions(self, frames: Sequence[Frame], body: list[Stmt], later: Sequence[Axis]) -> None:
         """Compute here every reduction that depends on no axis still to be looped over."""
-        self._reduce_ready([s.value for s in self.placed.stores], frame, body, frozenset(later))
+        self._reduce_ready([s.value for s in self.placed.stores], frames, body, frozenset(later))
 
     def _reduce_ready(
-        self, roots: Iterable[Expr], frame: Frame, body: list[Stmt], waiting: Collection[Axis] = frozenset()
+        self, roots: Iterable[Expr], frames: Sequence[Frame], body: list[Stmt], waiting: Collection[Axis] = frozenset()
     ) -> None:
-        """Compute the reductions inside ``roots`` that need none of ``waiting``: those over the same axes together."""
+        """Compute the reductions inside ``roots`` that need none of ``waiting``: those over the same axes together.
+
+        The frames are neighbours along the vector axis, and alike but for that.
+        """
+        frame = frames[0]
         known = frozenset(frame.position)
         ready: dict[Reduce, None] = {}  # what a reduction needs comes before it
         for root in roots:
             for e in walk(root):
-                if isinstance(e, Reduce) and e not in self.reduced and e not in ready:
+                if isinstance(e, Reduce) and e not in frame.reduced and e not in ready:
                     free = self._free(e)
                     if not any(a in waiting for a in free) and free <= known:
                         ready[e] = None
@@ -195,7 +208,7 @@ class Nest:
                 needs_another = any(part is not e and part in ready for part in walk(e))
                 if e.axes == first.axes and not needs_another and self._widens(e, frame) == self._widens(first, frame):
                     group.append(e)
-            self._reduce(group, frame, body)
+            self._reduce(group, frames, body)
             for e in group:
                 del ready[e]
 
@@ -225,24 +238,28 @@ class Nest:
         lanes = self.lanes
         while lanes // 2 >= axis.extent:
             lanes //= 2
-        full = axis.extent // lanes * lanes
-        saved = dict(self.reduced)
-        if full:
-            var = Var(self.fresh(axis.name), INDEX)
-            inside: list[Stmt] = []
-            inner = frame.vectorised(axis, var, lanes, None)
-            self._vector_body(inner, inside)
-            kind: LoopKind = "parallel" if outermost and full < axis.extent * 2 and full // lanes > 1 else "serial"
-            body.append(For(var, integer(0), integer(full), lanes, tuple(inside), kind))
-            self.reduced = dict(saved)
-        if full < axis.extent:
-            mask = Bin("lt", Iota(lanes), Lit(axis.extent - full, VType(INDEX.dtype, lanes)))
-            self._vector_body(frame.vectorised(axis, integer(full), lanes, mask), body)
-            self.reduced = saved
+        reduces = any(
+            isinstance(e, Reduce) and axis in self._free(e) for s in self.placed.stores for e in walk(s.value)
+        )
+        width = lanes * min(self.vectors if reduces else 1, -(-axis.extent // lanes))
 
-    def _vector_body(self, frame: Frame, body: list[Stmt]) -> None:
-        self._hoist_reductions(frame, body, ())
-        self.stores(frame, body)
+        def strip(at: Value, count: int, inside: list[Stmt]) -> None:
+            frames = self.side_by_side(axis, frame, at, count, lanes)
+            self._hoist_reductions(frames, inside, ())
+            for each in frames:
+                self.stores(each, inside)
+
+        parallel = outermost and axis.extent >= 2 * width
+        self.steps(axis, width, strip, body, "parallel" if parallel else "serial", whole=parallel and width > lanes)
+
+    def side_by_side(self, axis: Axis, frame: Frame, at: Value, count: int, lanes: int) -> list[Frame]:
+        """One frame for each vector of ``count`` positions along ``axis``; the last may be masked."""
+        frames = []
+        for start in range(0, count, lanes):
+            left = count - start
+            mask = Bin("lt", Iota(lanes), Lit(left, VType(INDEX.dtype, lanes))) if left < lanes else None
+            frames.append(frame.vectorised(axis, add(at, integer(start)), lanes, mask))
+        return frames
 
     def stores(self, frame: Frame, body: list[Stmt]) -> None:
         """All results at one position: every value before any is written, as one may go over what another reads."""
@@ -296,9 +313,9 @@ class Nest:
         if isinstance(expr, Access):
             return self._access(expr, frame, body)
         if isinstance(expr, Reduce):
-            if expr not in self.reduced:
-                self._reduce([expr], frame, body)
-            return self.reduced[expr]
+            if expr not in frame.reduced:
+                self._reduce([expr], [frame], body)
+            return frame.reduced[expr]
         parts = [self._value(x, frame, body) for x in expr.children()]
         lanes = max(p.type.lanes for p in parts)
         parts = [wide(p, lanes) for p in parts]
@@ -346,35 +363,36 @@ class Nest:
 
     # --- reductions ---
 
-    def _reduce(self, group: Sequence[Reduce], frame: Frame, body: list[Stmt]) -> None:
-        """Emit the loops of reductions over the same axes; each result is a register, remembered in ``reduced``."""
+    def _reduce(self, group: Sequence[Reduce], frames: Sequence[Frame], body: list[Stmt]) -> None:
+        """Emit the loops of reductions over the same axes; each result is a register, remembered in its frame."""
         axes = [a for a in group[0].axes if a.extent > 1]
-        frame = Frame(
-            {**frame.position, **{a: integer(0) for a in group[0].axes if a.extent == 1}},
-            frame.vector,
-            frame.lanes,
-            frame.mask,
-        )
+        single = {a: integer(0) for a in group[0].axes if a.extent == 1}
+        inner = [Frame({**f.position, **single}, f.vector, f.lanes, f.mask, dict(f.reduced)) for f in frames]
         # Nested reductions that do not depend on our axes come first.
-        self._reduce_ready([e.body for e in group], frame, body, frozenset(axes))
+        self._reduce_ready([e.body for e in group], inner, body, frozenset(axes))
         if not axes:
-            self.reduced.update((e, self._value(e.body, frame, body)) for e in group)
+            for outer, frame in zip(frames, inner, strict=True):
+                outer.reduced.update((e, self._value(e.body, frame, body)) for e in group)
             return
-        widen = self._widens(group[0], frame)
-        lanes = frame.lanes if frame.vector is not None else 1
+        widen = self._widens(group[0], inner[0])
+        lanes = inner[0].lanes if inner[0].vector is not None else 1
         if widen:
             lanes = self.lanes
             while lanes // 2 >= axes[-1].extent:
                 lanes //= 2
         per_step = lanes if widen else 1
-        copies = max(1, min(self.unroll, axes[-1].extent // per_step))
-        sums = [Accumulation(e, [Var(self.fresh(e.kind), VType(e.dtype, lanes)) for _ in range(copies)]) for e in group]
+        copies = max(1, min(self.unroll // len(frames), axes[-1].extent // per_step))
+        sums = [
+            Accumulation(e, [Var(self.fresh(e.kind), VType(e.dtype, lanes)) for _ in range(copies)], k)
+            for k in range(len(frames))
+            for e in group
+        ]
         for s in sums:
             start = Lit(identity(s.expr.kind, s.expr.dtype).value, VType(s.expr.dtype, lanes))
             body.extend(Reg(a, start) for a in s.registers)
-        self._reduce_loops(sums, axes, frame, body, lanes if widen else 0)
+        self._reduce_loops(sums, axes, inner, body, lanes if widen else 0)
         for s in sums:
-            self.reduced[s.expr] = self._total(s, widen and lanes > 1, body)
+            frames[s.frame].reduced[s.expr] = self._total(s, widen and lanes > 1, body)
 
     def _widens(self, expr: Reduce, frame: Frame) -> bool:
         """Whether a reduction runs along its own innermost axis with whole vectors."""
@@ -404,37 +422,35 @@ class Nest:
         return axis.extent > 1 and (unit > 0 or not steps) and sum(1 for s in steps if s not in (0, 1)) <= unit
 
     def _reduce_loops(
-        self, sums: Sequence[Accumulation], axes: list[Axis], frame: Frame, body: list[Stmt], widen: int
+        self, sums: Sequence[Accumulation], axes: list[Axis], frames: Sequence[Frame], body: list[Stmt], widen: int
     ) -> None:
         axis, rest = axes[0], axes[1:]
         if rest:
             var = Var(self.fresh(axis.name), INDEX)
             inside: list[Stmt] = []
-            saved = dict(self.reduced)
-            inner = frame.inner(axis, var)
+            inner = [f.inner(axis, var) for f in frames]
             self._reduce_ready([s.expr.body for s in sums], inner, inside, frozenset(rest))
             self._reduce_loops(sums, rest, inner, inside, widen)
-            self.reduced = saved
             body.append(For(var, integer(0), integer(axis.extent), 1, tuple(inside)))
             return
         step = widen or 1
         copies = len(sums[0].registers)
         main = axis.extent // (step * copies) * step * copies
         full = axis.extent // step * step
-        self._reduce_steps(sums, copies, axis, frame, body, widen, 0, main)
-        self._reduce_steps(sums, 1, axis, frame, body, widen, main, full)
+        self._reduce_steps(sums, copies, axis, frames, body, widen, 0, main)
+        self._reduce_steps(sums, 1, axis, frames, body, widen, main, full)
         if full < axis.extent:
             mask = Bin("lt", Iota(step), Lit(axis.extent - full, VType(INDEX.dtype, step)))
-            last = frame.vectorised(axis, integer(full), step, mask)
+            last = [f.vectorised(axis, integer(full), step, mask) for f in frames]
             for s in sums:
-                self._accumulate(s.expr, last, body, s.registers[0])
+                self._accumulate(s.expr, last[s.frame], body, s.registers[0])
 
     def _reduce_steps(
         self,
         sums: Sequence[Accumulation],
         copies: int,
         axis: Axis,
-        frame: Frame,
+        frames: Sequence[Frame],
         body: list[Stmt],
         widen: int,
         lo: int,
@@ -445,13 +461,11 @@ class Nest:
         step = widen or 1
         var = Var(self.fresh(axis.name), INDEX)
         inside: list[Stmt] = []
-        saved = dict(self.reduced)
         for k in range(copies):
-            at = var if k == 0 else Bin("add", var, integer(k * step))
-            inner = frame.vectorised(axis, at, step, None) if widen else frame.inner(axis, at)
+            at = add(var, integer(k * step))
+            inner = [f.vectorised(axis, at, step, None) if widen else f.inner(axis, at) for f in frames]
             for s in sums:
-                self._accumulate(s.expr, inner, inside, s.registers[k])
-            self.reduced = dict(saved)
+                self._accumulate(s.expr, inner[s.frame], inside, s.registers[k])
         body.append(For(var, integer(lo), integer(hi), step * copies, tuple(inside)))
 
     def _accumulate(self, expr: Reduce, frame: Frame, body: list[Stmt], accumulator: Var) -> None:

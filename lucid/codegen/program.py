@@ -20,12 +20,14 @@ from lucid.codegen.lower_contraction import lower_contraction
 from lucid.codegen.lower_map import lower_map, lower_naive
 from lucid.codegen.lower_transpose import lower_transpose
 from lucid.codegen.order import normal_form
+from lucid.codegen.partials import split_reductions
 from lucid.codegen.phases import split_phases
 from lucid.codegen.plan import Lifetime, MemoryPlan, plan_memory, plan_static
 from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose
 from lucid.codegen.sequence import reuse, root, sequence
 from lucid.codegen.spec import KernelSpec, affine_axes
 from lucid.codegen.strategy import accepts_epilogue, schedule_for, work_of
+from lucid.codegen.strategy_map import blocks_of
 from lucid.codegen.structure import structure
 from lucid.codegen.target import Target
 from lucid.errors import ScheduleError
@@ -127,7 +129,9 @@ class _Generator:
 
     def run(self) -> Program:
         fused = fuse(self.graph, lambda expr: accepts_epilogue(expr, self.target))
-        specs = [part for s in fused for part in map(affine_axes, split_phases(s))]
+        specs = [
+            part for s in fused for phase in split_phases(s) for part in split_reductions(affine_axes(phase), blocks_of)
+        ]
         specs = [s for s in specs if s.stores[0].node.type.size]
         specs, outputs = self._separate_outputs(specs)
         arranged = arrange(specs, self.layouts, self.outputs, self.parameters, self.target)
@@ -201,7 +205,7 @@ class _Generator:
         if isinstance(schedule, Contraction):
             kernel = lower_contraction(placed, "kernel", schedule, fma=fma, note=note)
         elif isinstance(schedule, MapReduce):
-            kernel = lower_map(placed, "kernel", lanes=schedule.lanes, unroll=schedule.unroll, fma=fma, note=note)
+            kernel = lower_map(placed, "kernel", schedule, fma=fma, note=note)
         elif isinstance(schedule, Transpose):
             kernel = lower_transpose(placed, "kernel", schedule, fma=fma, note=note)
         elif isinstance(schedule, Naive):

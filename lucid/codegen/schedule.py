@@ -23,14 +23,18 @@ class MapReduce:
 
     Args:
         lanes: vector lanes; 1 is scalar code.
-        unroll: independent accumulators of a reduction, and copies of the innermost vector step.
+        unroll: independent accumulators of a reduction.
+        vectors: vectors of the innermost output axis that reductions depending on it hold at once, so that they walk
+            memory in runs of so many vectors.
     """
 
     lanes: int
     unroll: int = 4
+    vectors: int = 1
 
     def __str__(self) -> str:
-        return f"map(lanes={self.lanes}, unroll={self.unroll})"
+        strip = f", vectors={self.vectors}" if self.vectors > 1 else ""
+        return f"map(lanes={self.lanes}, unroll={self.unroll}{strip})"
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import ceil, prod
 
-from lucid.codegen.access import Access, Placed, coefficient
+from lucid.codegen.access import Placed, coefficient
 from lucid.codegen.fuse import factors
 from lucid.codegen.lower_contraction import ProductOfTwo, contraction_of, operands
 from lucid.codegen.lower_transpose import tiled_axes
-from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose
+from lucid.codegen.schedule import Contraction, Schedule, Transpose
 from lucid.codegen.spec import KernelSpec, Store
+from lucid.codegen.strategy_map import map_lanes, map_schedule
 from lucid.codegen.target import Target
 from lucid.ir.expr import Axis, Expr, Load, Reduce, Select, walk
 from lucid.ir.graph import Node
@@ -162,7 +163,7 @@ def _mentions(load: Load, axis: Axis) -> bool:
 def schedule_for(placed: Placed, target: Target, *, contraction: bool = False) -> Schedule:
     """The schedule of a kernel in normal form; ``contraction`` if its operands lie as that nest wants them."""
     dtype = placed.stores[0].buffer.dtype
-    lanes = _lanes(placed, target)
+    lanes = map_lanes(placed, target)
     if contraction:
         found = contraction_schedule(placed, target.lanes(dtype), target)
         if found is not None:
@@ -170,9 +171,7 @@ def schedule_for(placed: Placed, target: Target, *, contraction: bool = False) -
     transpose = transpose_schedule(placed, lanes)
     if transpose is not None:
         return transpose
-    if lanes == 1:
-        return Naive() if not placed.axes else MapReduce(1, 4)
-    return MapReduce(lanes, 4)
+    return map_schedule(placed, lanes)
 
 
 def transpose_schedule(placed: Placed, lanes: int) -> Transpose | None:
@@ -187,18 +186,6 @@ def transpose_schedule(placed: Placed, lanes: int) -> Transpose | None:
         lanes //= 2
     rest = [a.name for a in placed.axes if a.extent > 1 and a not in tiled]
     return Transpose(lanes, load.name, store.name, (*rest, load.name, store.name))
-
-
-def _lanes(placed: Placed, target: Target) -> int:
-    """Lanes of the widest element a kernel computes with, so that no value needs two registers."""
-    widest = 1
-    for store in placed.stores:
-        widest = max(widest, store.buffer.dtype.itemsize)
-        for expr in walk(store.value):
-            # Positions are 64-bit but mostly scalar; only values count.
-            if isinstance(expr, Access):
-                widest = max(widest, expr.dtype.itemsize)
-    return max(1, target.vector_bytes // max(widest, 4))
 
 
 def work_of(placed: Placed, schedule: Schedule) -> int:

@@ -14,6 +14,7 @@ from lucid.codegen.interpret import interpret
 from lucid.codegen.layout import Layout
 from lucid.codegen.loops import For, Kernel, Stmt
 from lucid.codegen.lower_map import lower_map, lower_naive
+from lucid.codegen.schedule import MapReduce
 from lucid.codegen.spec import KernelSpec, Store
 from lucid.ir.expr import Axis, Expr, Load, Reduce, axes, substitute, walk
 from lucid.ir.graph import Array, Graph, Node, input_node
@@ -25,7 +26,7 @@ def value(*shape: int) -> Node:
 
 
 def lowered(placed: Placed, lanes: int) -> Kernel:
-    return lower_map(placed, "k", lanes=lanes, unroll=4) if lanes else lower_naive(placed, "k")
+    return lower_map(placed, "k", MapReduce(lanes, 4)) if lanes else lower_naive(placed, "k")
 
 
 def loops(body: tuple[Stmt, ...]) -> Iterator[For]:

@@ -1,0 +1,62 @@
+"""Heuristics of the map/reduce nest: lanes, accumulators, and how a long reduction is cut so that threads can share it.
+
+A core reads memory at full speed when it walks it in runs of some hundred bytes and has several sums under way. Nothing
+here depends on how many threads there are: that would change results.
+"""
+
+from __future__ import annotations
+
+from math import ceil, prod
+
+from lucid.codegen.access import Access, Placed
+from lucid.codegen.fuse import is_contraction
+from lucid.codegen.schedule import MapReduce, Naive, Schedule
+from lucid.codegen.spec import cost
+from lucid.codegen.target import Target
+from lucid.ir.expr import Reduce, free_axes, walk
+
+#: Blocks of a long reduction: enough for any machine's threads to share, few enough to combine in no time.
+MOST_BLOCKS = 64
+
+#: Elements of the smallest block of a reduction: some microseconds of work.
+SMALLEST_BLOCK = 16_000
+
+#: A reduction with more results than this is shared among threads by its results.
+MOST_RESULTS = 512
+
+#: Vectors side by side in a reduction over an outer axis: a run of 512 bytes, and accumulators for eight sums.
+STRIP = 8
+
+
+def map_schedule(placed: Placed, lanes: int) -> Schedule:
+    """Vectors and accumulators of a kernel in normal form."""
+    if lanes == 1 and not placed.axes:
+        return Naive()
+    last = next((a for a in reversed(placed.axes) if a.extent > 1), None)
+    bodies = [e.body for s in placed.stores for e in walk(s.value) if isinstance(e, Reduce) and last in free_axes(e)]
+    if lanes == 1 or last is None or not bodies:
+        return MapReduce(lanes, 4)
+    strip = 2 if any(cost(body) > 8 for body in bodies) else STRIP
+    return MapReduce(lanes, 4, vectors=min(strip, ceil(last.extent / lanes)))
+
+
+def map_lanes(placed: Placed, target: Target) -> int:
+    """Lanes of the widest element a kernel computes with, so that no value needs two registers."""
+    widest = 1
+    for store in placed.stores:
+        widest = max(widest, store.buffer.dtype.itemsize)
+        for expr in walk(store.value):
+            # Positions are 64-bit but mostly scalar; only values count.
+            if isinstance(expr, Access):
+                widest = max(widest, expr.dtype.itemsize)
+    return max(1, target.vector_bytes // max(widest, 4))
+
+
+def blocks_of(reduce: Reduce) -> int:
+    """Into how many parts a reduction is cut, to be combined afterwards; 1 leaves it whole."""
+    results = prod(a.extent for a in free_axes(reduce))
+    length = prod(a.extent for a in reduce.axes)
+    if results > MOST_RESULTS or is_contraction(reduce):
+        return 1
+    # The parts are stored: few beside what is read.
+    return max(1, min(MOST_BLOCKS, results * length // SMALLEST_BLOCK, length // 64))

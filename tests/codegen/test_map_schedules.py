@@ -1,0 +1,157 @@
+"""Any legal schedule of a map or a reduction computes what the naive nest does, and so do reductions cut in blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lucid import ops
+from lucid.codegen import program
+from lucid.codegen.asm import asm_stats, function, inner_loops
+from lucid.codegen.partials import split_reductions
+from lucid.codegen.program import generate
+from lucid.codegen.schedule import MapReduce, Naive
+from lucid.codegen.simulate import simulate
+from lucid.codegen.strategy_map import MOST_BLOCKS, blocks_of
+from lucid.codegen.target import Target
+from lucid.errors import ScheduleError
+from lucid.ir.graph import Array, Graph, Node, input_node
+from lucid.ir.types import TensorType, float32
+from lucid.runtime.executable import build
+from lucid.runtime.threads import get_num_threads, set_num_threads
+
+QUICK = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+REDUCE = {"sum": ops.sum, "max": ops.max, "prod": ops.prod, "squares": ops.squared_deviations}
+
+
+def whole_numbers(shape: tuple[int, ...]) -> Array:
+    """Small integers as floats: sums and products of a few are exact in any order."""
+    return np.random.default_rng(len(shape)).choice([-2.0, -1.0, 1.0, 1.0, 2.0], shape).astype(np.float32)
+
+
+@st.composite
+def reductions(draw: st.DrawFn) -> tuple[Graph, tuple[int, ...]]:
+    """Something elementwise, reduced over some axes, with or without an epilogue."""
+    shape = tuple(draw(st.lists(st.sampled_from([1, 2, 3, 5, 16, 19, 33]), min_size=1, max_size=3)))
+    over = tuple(sorted(draw(st.sets(st.integers(0, len(shape) - 1), min_size=1))))
+    x = input_node(TensorType(shape, float32))
+    kind = draw(st.sampled_from(["sum", "max"] if draw(st.booleans()) else list(REDUCE)))
+    if kind == "squares" and np.prod([shape[a] for a in over]) not in (1, 2, 16):
+        kind = "sum"  # a mean that is not exact
+    keep = draw(st.booleans())
+    body = ops.relu(x) if draw(st.booleans()) and kind == "sum" else x
+    y = REDUCE[kind](body, axes=over, keepdims=keep)
+    if draw(st.booleans()):
+        y = y + 1.0
+    if keep and draw(st.booleans()):  # every element meets the reduction it belongs to
+        y = x - y
+    return Graph([x], [y]), shape
+
+
+@QUICK
+@given(reductions(), st.data())
+def test_any_schedule_computes_what_the_naive_nest_does(
+    case: tuple[Graph, tuple[int, ...]], data: st.DataObject
+) -> None:
+    graph, shape = case
+    x = whole_numbers(shape)
+    with np.errstate(over="ignore"):
+        (want,) = simulate(generate(graph, Target.of("baseline"), override=lambda spec, schedule: Naive()), [x])
+
+    def any_schedule(spec: Any, schedule: Any) -> MapReduce:
+        lanes, unroll, vectors = (data.draw(st.sampled_from(v)) for v in ([1, 2, 4, 16], [1, 2, 4, 7], [1, 2, 3, 8]))
+        return MapReduce(lanes, unroll, vectors)
+
+    (got,) = simulate(generate(graph, Target.of("avx512"), override=any_schedule), [x])
+    np.testing.assert_array_equal(got, want)
+
+
+@QUICK
+@given(reductions(), st.integers(2, 9))
+def test_reductions_in_blocks_of_any_number(case: tuple[Graph, tuple[int, ...]], blocks: int) -> None:
+    graph, shape = case
+    x = whole_numbers(shape)
+    (want,) = simulate(generate(graph, Target.of("baseline"), override=lambda spec, schedule: Naive()), [x])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(program, "blocks_of", lambda reduce: blocks if _length(reduce) > 9 else 1)
+        cut = generate(graph, Target.of("avx512"))
+    (got,) = simulate(cut, [x])
+    np.testing.assert_array_equal(got, want)
+
+
+def _length(reduce: Any) -> int:
+    return int(np.prod([a.extent for a in reduce.axes]))
+
+
+def value(*shape: int) -> Node:
+    return input_node(TensorType(shape, float32))
+
+
+def summed(shape: tuple[int, ...], over: tuple[int, ...]) -> Graph:
+    x = value(*shape)
+    return Graph([x], [ops.sum(ops.relu(x * 2.0 + 1.0), axes=over, keepdims=False)])
+
+
+CASES = [((1 << 20,), (0,)), ((700001,), (0,)), ((9, 16, 50, 50), (0, 2, 3)), ((30001, 6), (0,)), ((999, 1000), (0,))]
+
+
+@pytest.mark.parametrize(("shape", "over"), CASES)
+def test_long_sums_are_shared_deterministic_and_near_the_exact_sum(
+    shape: tuple[int, ...], over: tuple[int, ...]
+) -> None:
+    """Bitwise the same on 1, 2, 4 and 8 threads, within the promised bound, and every pass has turns to share."""
+    x = np.random.default_rng(0).standard_normal(shape, np.float32)
+    run = build(summed(shape, over))
+    before = get_num_threads()
+    try:
+        results = []
+        for count in (1, 2, 4, 8):
+            set_num_threads(count)
+            results.append(run([x])[0])
+    finally:
+        set_num_threads(before)
+    assert len({r.tobytes() for r in results}) == 1
+    exact = np.maximum(x.astype(np.float64) * 2 + 1, 0).sum(over)
+    length = x.size // max(exact.size, 1)
+    bound = (4 + 2 * np.sqrt(length)) * 1.5 * np.finfo(np.float32).eps * exact
+    assert (np.abs(results[0] - exact) <= bound).all()
+    assert " parallel " in str(run.program.kernels[0])
+
+
+def test_blocks_are_few_and_not_small() -> None:
+    (spec,) = [s.spec for s in generate(summed((1 << 16,), (0,)), Target.of("avx512")).steps][:1]
+    parts = [s.spec for s in generate(summed((4096, 4096), (0, 1)), Target.of("avx512")).steps]
+    assert [p.stores[0].node.shape for p in parts] == [(MOST_BLOCKS,), ()]
+    assert spec.stores[0].node.shape == (4,)
+    short = generate(summed((1000,), (0,)), Target.of("avx512")).steps
+    assert len(short) == 1
+    assert split_reductions(short[0].spec, blocks_of) == [short[0].spec]
+
+
+def test_a_variance_is_cut_twice() -> None:
+    """The mean inside it is combined before the deviations are summed."""
+    x = value(64, 8, 40, 40)
+    y = ops.squared_deviations(x, axes=(0, 2, 3), keepdims=False)
+    steps = generate(Graph([x], [y]), Target.of("avx512")).steps
+    assert [s.spec.stores[0].node.shape for s in steps] == [(32, 8), (8,), (32, 8), (8,)]
+
+
+def test_column_sums_hold_vectors_side_by_side() -> None:
+    run = build(summed((4096, 512), (0,)))
+    (step, _) = run.program.steps
+    assert isinstance(step.schedule, MapReduce)
+    assert step.schedule.vectors > 1
+    kernel = run.program.kernels[step.kernel]
+    asm = run.text("asm")
+    body = function(asm, f"{kernel.name}.range") or function(asm, kernel.name)
+    assert all(asm_stats(loop).vector_spills == asm_stats(loop).calls == 0 for loop in inner_loops(body))
+
+
+@pytest.mark.parametrize("schedule", [MapReduce(3), MapReduce(0), MapReduce(4, unroll=0), MapReduce(4, vectors=0)])
+def test_a_schedule_of_no_sense_is_refused(schedule: MapReduce) -> None:
+    with pytest.raises(ScheduleError, match="power of two"):
+        generate(summed((20,), (0,)), Target.of("avx512"), override=lambda spec, chosen: schedule)
