@@ -27,6 +27,7 @@ from lucid.codegen.loops import (
     Fma,
     For,
     Gather,
+    If,
     Iota,
     Kernel,
     Let,
@@ -45,7 +46,6 @@ from lucid.codegen.loops import (
     Var,
     VType,
     Write,
-    statements,
 )
 from lucid.codegen.ssa import Builder
 from lucid.codegen.target import Target
@@ -107,6 +107,7 @@ class _Emitter:
         self.forms: dict[str, _Affine] = {}  # i64 names whose position is known
         self.registers: dict[str, VType] = {}
         self.loops: dict[int, _Loop] = {}  # by scope
+        self.contents: dict[int, tuple[frozenset[str], bool]] = {}  # of statements, by identity
         self.memo: dict[int, tuple[Value, str]] = {}  # of one statement; keeps its values alive
         self.lasting: dict[int, tuple[Value, _Affine]] = {}  # positions that depend on nothing mutable
         self.ranged = self._parallel_loop() if ranged else None
@@ -207,7 +208,7 @@ class _Emitter:
         """A loop of which at least one turn happens."""
         b = self.b
         first, last = self.materialise(lo), self.materialise(hi)
-        assigned = {s.var.name for s in statements(stmt.body) if isinstance(s, Set)}
+        assigned, innermost = self._contents(stmt)
         carried = {n: t for n, t in self.registers.items() if n in assigned}
         outer = {name: self.bound[name] for name in self.registers}
         depth = b.open("loop")
@@ -216,7 +217,6 @@ class _Emitter:
         self.bound[stmt.var.name] = counter.name
         self.bound.update((n, phi.name) for n, phi in phis.items())
         self.forms[stmt.var.name] = _atom(counter.name)
-        innermost = not any(isinstance(s, For) for s in statements(stmt.body))
         self.loops[depth] = _Loop(counter.name, lo, stmt.step, innermost)
         for inner in stmt.body:
             self.statement(inner)
@@ -225,6 +225,16 @@ class _Emitter:
         for name in carried:
             b.survive(self.bound[name])
         self._forget_registers(outer)
+
+    def _contents(self, stmt: For | If) -> tuple[frozenset[str], bool]:
+        """The registers that are set somewhere inside, and whether no loop is."""
+        found = self.contents.get(id(stmt))
+        if found is None:
+            inside = [self._contents(s) for s in stmt.body if isinstance(s, For | If)]
+            own = [s.var.name for s in stmt.body if isinstance(s, Set)]
+            loops = any(isinstance(s, For) for s in stmt.body) or not all(innermost for _, innermost in inside)
+            found = self.contents[id(stmt)] = frozenset(own).union(*(names for names, _ in inside)), not loops
+        return found
 
     def write(self, stmt: Write) -> None:
         value = self.stored(stmt.value)

@@ -86,6 +86,9 @@ class Var(Value):
     def fields(self) -> tuple[Any, ...]:
         return (self.name, self.type)
 
+    def children(self) -> tuple[Value, ...]:
+        return ()
+
 
 class Lit(Value):
     """A literal, the same in every lane."""
@@ -99,6 +102,9 @@ class Lit(Value):
 
     def fields(self) -> tuple[Any, ...]:
         return (repr(self.value), self.type)
+
+    def children(self) -> tuple[Value, ...]:
+        return ()
 
 
 class Un(Value):
@@ -114,6 +120,9 @@ class Un(Value):
 
     def fields(self) -> tuple[Any, ...]:
         return (self.op, self.x)
+
+    def children(self) -> tuple[Value, ...]:
+        return (self.x,)
 
 
 class Bin(Value):
@@ -132,6 +141,9 @@ class Bin(Value):
 
     def fields(self) -> tuple[Any, ...]:
         return (self.op, self.a, self.b)
+
+    def children(self) -> tuple[Value, ...]:
+        return (self.a, self.b)
 
 
 class Sel(Value):
@@ -167,6 +179,9 @@ class Fma(Value):
         self._seal()
 
     def fields(self) -> tuple[Any, ...]:
+        return (self.a, self.b, self.c)
+
+    def children(self) -> tuple[Value, ...]:
         return (self.a, self.b, self.c)
 
 
@@ -210,6 +225,9 @@ class Splat(Value):
 
     def fields(self) -> tuple[Any, ...]:
         return (self.x, self.type)
+
+    def children(self) -> tuple[Value, ...]:
+        return (self.x,)
 
 
 class Iota(Value):

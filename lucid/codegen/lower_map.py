@@ -58,6 +58,7 @@ from lucid.ir.expr import (
     identity,
     walk,
 )
+from lucid.ir.index import Affine, affine
 from lucid.ir.types import bool_, int64, is_float
 
 
@@ -119,6 +120,8 @@ class Nest:
         self.free: dict[int, frozenset[Axis]] = {}
         self.keep: list[Expr] = []  # expressions looked up by id stay alive
         self.shared = _shared(placed)
+        self.forms: dict[int, Affine] = {}  # of offsets, by identity
+        self.walks: dict[tuple[tuple[int, int], ...], Value] = {}  # by the identities of positions, which they hold
 
     def build(self, name: str, note: str) -> Kernel:
         body: list[Stmt] = []
@@ -281,7 +284,7 @@ class Nest:
 
     def _write(self, store: PlacedStore, value: Value, frame: Frame, body: list[Stmt]) -> None:
         if frame.vector is None:
-            body.append(Write(store.buffer, self._value(store.offset, frame, body), value))
+            body.append(Write(store.buffer, self.scalar_offset(store.offset, frame, body), value))
             return
         value = wide(value, frame.lanes)
         if coefficient(store.offset, frame.vector) == 1:
@@ -337,7 +340,7 @@ class Nest:
         step = 0 if vector is None else coefficient(access.offset, vector)
         varies = vector is not None and (step != 0 or (guard is not None and guard.type.lanes > 1))
         if not varies:
-            offset = self._value(access.offset, frame, body)
+            offset = self.scalar_offset(access.offset, frame, body)
             if guard is None:
                 return Read(access.buffer, offset)
             inside = Read(access.buffer, Sel(guard, offset, integer(0)))
@@ -357,9 +360,43 @@ class Nest:
         return Sel(wide_guard, read, Lit(access.fill, VType(access.dtype, lanes)))
 
     def scalar_offset(self, offset: Expr, frame: Frame, body: list[Stmt]) -> Value:
-        """Offset of lane 0: the vector axis stands for its base."""
-        plain = Frame(frame.position)
-        return self._value(offset, plain, body)
+        """Offset of lane 0: the vector axis stands for its base.
+
+        Where positions differ by constants, so do offsets: the walking part of them is one value.
+        """
+        form = self.forms.get(id(offset))
+        if form is None:
+            self.keep.append(offset)
+            form = self.forms[id(offset)] = affine(offset)
+        constant = form.constant
+        walking = []
+        for atom, factor in form.terms.items():
+            if not isinstance(atom, Axis):
+                return self._value(offset, frame if frame.vector is None else Frame(frame.position), body)
+            at = frame.position[atom]
+            while isinstance(at, Bin) and at.op == "add" and isinstance(at.b, Lit):
+                constant += factor * int(at.b.value)
+                at = at.a
+            if isinstance(at, Lit):
+                constant += factor * int(at.value)
+            else:
+                walking.append((at, factor))
+        if not walking:
+            return integer(constant)
+        base = self._walk(walking)
+        return Bin("add", base, integer(constant)) if constant else base
+
+    def _walk(self, terms: list[tuple[Value, int]]) -> Value:
+        """The sum of multiples of positions, the same object whenever it is the same sum."""
+        key = tuple([(id(at), factor) for at, factor in terms])
+        found = self.walks.get(key)
+        if found is None:
+            parts = [at if factor == 1 else Bin("mul", at, integer(factor)) for at, factor in terms]
+            total = parts[0]
+            for part in parts[1:]:
+                total = Bin("add", total, part)
+            found = self.walks[key] = total
+        return found
 
     # --- reductions ---
 

@@ -28,9 +28,11 @@ REDUCE = frozenset("sum prod max min".split())  # noqa: SIM905
 class Expr:
     """One scalar value. Immutable; compared by structure (``same``), hashed once."""
 
-    __slots__ = ("_hash", "dtype")
+    __slots__ = ("_below", "_hash", "dtype")
     dtype: DType
     _hash: int
+    #: What ``walk`` finds below this expression, once it was asked.
+    _below: tuple[Expr, ...]
 
     def fields(self) -> tuple[Any, ...]:
         """Everything that makes this expression what it is, besides its class."""
@@ -503,8 +505,12 @@ def identity(kind: str, dtype: DType) -> Const:
 # --- walks ------------------------------------------------------------------------------------------------------------
 
 
-def walk(root: Expr) -> list[Expr]:
-    """Every distinct sub-expression object, children before parents."""
+def walk(root: Expr) -> tuple[Expr, ...]:
+    """Every distinct sub-expression object, children before parents; found once for a root and kept."""
+    try:
+        return (*root._below, root)
+    except AttributeError:
+        pass
     order: list[Expr] = []
     done: set[int] = set()
     stack: list[Expr | None] = [root]
@@ -522,7 +528,8 @@ def walk(root: Expr) -> list[Expr]:
                 stack += children[::-1]
             else:
                 order.append(expr)
-    return order
+    root._below = tuple(order[:-1])
+    return tuple(order)
 
 
 def rewrite(root: Expr, visit: Callable[[Expr], Expr | None]) -> Expr:
