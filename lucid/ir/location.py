@@ -35,6 +35,7 @@ Where: TypeAlias = Site | Location | None
 
 class _State(threading.local):
     path: str = ""
+    prescribed: bool = False
     where: Where = None
 
 
@@ -52,7 +53,7 @@ def here() -> Where:
 
     Inside ``located`` it is the location given there: the nodes of a gradient point at the forward line.
     """
-    if _state.where is not None:
+    if _state.prescribed:
         return _state.where
     frame = sys._getframe(1)
     while frame is not None:
@@ -82,13 +83,13 @@ def resolve(where: Where) -> Location | None:
 
 @contextmanager
 def located(where: Where) -> Iterator[None]:
-    """Nodes made inside get this location."""
-    before = _state.where
-    _state.where = where
+    """Nodes made inside get this location; None gives them no location."""
+    before = _state.prescribed, _state.where
+    _state.prescribed, _state.where = True, where
     try:
         yield
     finally:
-        _state.where = before
+        _state.prescribed, _state.where = before
 
 
 def enter_module(name: str) -> str:

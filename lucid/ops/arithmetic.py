@@ -113,8 +113,9 @@ class Mod(BinaryOp):
 
 def _power(a: Array, b: Array) -> Any:
     if a.dtype.kind != "i":
-        if b.ndim < a.ndim and not (b == 2).all():
+        if b.ndim < a.ndim and not (b == 2).all() and not (b == 1).all():
             # NumPy takes a repeated exponent of a half as a square root, which is NaN at -inf and -0.0 at -0.0.
+            # What it does at 1 and 2 is exact, where its power is off in the last place.
             b = np.broadcast_to(b, np.broadcast_shapes(a.shape, b.shape)).copy()
         return np.power(a, b)
     # NumPy refuses negative integer exponents; the whole part of the true value is 0 unless the base is 1 or -1.

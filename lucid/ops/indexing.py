@@ -1,7 +1,8 @@
 """Elements chosen by integer tensors: take, its adjoint scatter_add, and one_hot.
 
-Negative indices count from the end. ``evaluate`` refuses an index out of range; compiled code, which cannot raise,
-stays inside the tensor by clamping.
+Negative indices count from the end. ``evaluate`` refuses an index out of range. Compiled code, which cannot raise,
+stays inside the tensor and gives NaN for what such an index has chosen; an integer result, which has no NaN, is that of
+the nearest index.
 """
 
 from __future__ import annotations
@@ -13,30 +14,38 @@ import numpy as np
 from lucid.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
 from lucid.ir.expr import Axis, Expr, Operand, axes, binary, const, select, total
 from lucid.ir.graph import Array, BadSample, Node, Op, Sample
-from lucid.ir.types import DType, TensorType, bool_, float32, float64, int32, int64
+from lucid.ir.types import DType, TensorType, bool_, float32, float64, int32, int64, is_float
 from lucid.ops.common import quiet, require_kind, require_supported
 from lucid.ops.sampling import integers, smooth
 
 
 def _wrapped_array(op: str, indices: Array, size: int, axis: int) -> Array:
     """Indices counted from the front, as int64."""
-    wide = indices.astype(np.int64)
-    bad = (wide < -size) | (wide >= size)
+    bad = indices >= size
+    if indices.dtype.kind == "i":
+        bad |= indices < -size
     if bad.any():
         raise IndexRangeError(
-            f"index {wide[bad].flat[0]} is out of range for axis {axis} of size {size}",
+            f"index {indices[bad].flat[0]} is out of range for axis {axis} of size {size}",
             op=op,
             hint=f"indices must lie in {-size} .. {size - 1}",
         )
+    wide = indices.astype(np.int64)
     return np.where(wide < 0, wide + size, wide)
 
 
-def _wrapped(indices: Operand, position: tuple[Axis, ...], size: int) -> Expr:
-    """The index at ``position``, counted from the front and kept inside."""
+def _wrapped(indices: Operand, position: tuple[Axis, ...], size: int) -> tuple[Expr, Expr]:
+    """The index at ``position``, counted from the front and kept inside; and whether it was inside."""
     i = indices.load(position).cast(int64)
     if indices.dtype.kind == "i":
         i = select(i < 0, i + size, i)
-    return binary("min", binary("max", i, 0), size - 1)
+    kept = binary("min", binary("max", i, 0), size - 1)
+    return kept, kept.eq(i)
+
+
+def _or_nan(inside: Expr, value: Expr) -> Expr:
+    """``value``, and NaN where an index was out of range, so that it cannot pass in silence."""
+    return select(inside, value, float("nan")) if is_float(value.dtype) else value
 
 
 def _check(op: str, x: TensorType, indices: TensorType, axis: int, size: int) -> None:
@@ -66,8 +75,8 @@ class Take(Op):
 
     def compute(self, out: tuple[Axis, ...], x: Operand, indices: Operand, *, axis: int) -> Expr:
         end = axis + len(indices.shape)
-        chosen = _wrapped(indices, out[axis:end], x.shape[axis])
-        return x.load([*out[:axis], chosen, *out[end:]])
+        chosen, inside = _wrapped(indices, out[axis:end], x.shape[axis])
+        return _or_nan(inside, x.load([*out[:axis], chosen, *out[end:]]))
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
         for shape, at, axis in (
@@ -127,7 +136,8 @@ class ScatterAdd(Op):
     def compute(self, out: tuple[Axis, ...], g: Operand, indices: Operand, *, axis: int, size: int) -> Expr:
         over = axes("p", indices.shape)
         element = g.load([*out[:axis], *over, *out[axis + 1 :]])
-        return total(select(_wrapped(indices, over, size).eq(out[axis]), element, 0), over=over)
+        chosen, inside = _wrapped(indices, over, size)
+        return total(_or_nan(inside, select(chosen.eq(out[axis]), element, 0)), over=over)
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
         for shape, at, axis, size in (

@@ -53,6 +53,8 @@ class Reduction(Op):
 
     @quiet
     def evaluate(self, x: Array, *, axes: Axes, keepdims: bool) -> Array:
+        if not axes:
+            return x  # NumPy would add 0 to it, or multiply by 1: -0.0 would not stay
         return as_array(self.ufunc(x, axis=axes, dtype=x.dtype, keepdims=keepdims))
 
     def compute(self, out: tuple[Axis, ...], x: Operand, *, axes: Axes, keepdims: bool) -> Expr:
@@ -92,6 +94,7 @@ class Reduction(Op):
         yield Sample.of(smooth(rng, (4, 5), float64), axes=(0, 1), keepdims=True)
         rows = np.stack([smooth(rng, (3,)), [np.nan, np.inf, 1.0]])
         yield Sample.of(rows.astype(np.float32), axes=(1,), keepdims=False)
+        yield Sample.of(special(float32), axes=(), keepdims=False)
         for dtype in (int32, uint8) if "i" in self.kinds else ():
             yield Sample.of(smooth(rng, (4, 5), dtype), axes=(1,), keepdims=False)
 
@@ -217,6 +220,8 @@ class _Extreme(Reduction):
 
     def vjp(self, node: Node, g: Node) -> tuple[Node]:
         x, axes = node.inputs[0], node.attrs["axes"]
+        if not axes:
+            return (g,)
         chosen = cast(eq(x, restored(node, x.shape, axes)), dtype=g.dtype)
         count = sum_(chosen, axes=axes, keepdims=True)
         return (restored(g, x.shape, axes) * chosen / count,)

@@ -57,10 +57,17 @@ def _one(node: Node, x: Node) -> Node:
     return constant(value=1.0 if is_float(node.dtype) else 1, shape=node.shape, dtype=node.dtype)
 
 
+def _exact(node: Node, x: Node, c: Node) -> bool:
+    """Powers of 1 and 2 are exact where one exponent serves a whole array; elsewhere NumPy rounds its own way."""
+    return is_integer(node.dtype) or (c.type.size == 1 and len(c.shape) < len(x.shape))
+
+
 def _square(node: Node, x: Node, c: Node) -> Node | None:
-    """NumPy squares by multiplying where one exponent serves a whole array; elsewhere a power rounds its own way."""
-    once = is_integer(node.dtype) or (c.type.size == 1 and len(c.shape) < len(x.shape))
-    return x * x if once and x.type is node.type else None
+    return x * x if _exact(node, x, c) and x.type is node.type else None
+
+
+def _itself(node: Node, x: Node, c: Node) -> Node | None:
+    return _x(node, x) if _exact(node, x, c) else None
 
 
 def _times_reciprocal(node: Node, x: Node, c: Node) -> Node | None:
@@ -88,7 +95,7 @@ declare(
     Rule("-0.0 - x", (-0.0 - x,), lambda node, x: -_x(node, x)),
     Rule("0 - x of integers", (0 - x,), _minus_x_of_integers),
     Rule("x * -1", (x * -1, -1 * x), lambda node, x: -_x(node, x)),
-    Rule("x ** 1 of integers", (x**1,), _x_of_integers),
+    Rule("x ** 1", (x ** Apply("constant", name="c", attrs={"value": 1}),), _itself),
     Rule("x ** 2", (x ** Apply("constant", name="c", attrs={"value": 2}),), _square),
     Rule("x ** 0", (x**0,), _one),
     Rule("x / power of two", (x / Apply("constant", name="c"),), _times_reciprocal),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import numpy as np
 import pytest
 
 import lucid
 from lucid import nn
-from lucid.errors import TraceError
+from lucid.errors import IndexRangeError, TraceError
 
 W = lucid.ones(3)
 P = lucid.ones(3, requires_grad=True)
@@ -180,3 +181,16 @@ def test_out_of_range_values_cannot_pass_in_silence() -> None:
     assert not loss[0].isnan()
     assert loss[1].isnan()
     assert loss[2].item() == 0
+
+
+@pytest.mark.parametrize(
+    "indices", [[0, -4, 3], np.array([0, 200, 3], np.uint8), np.array([0, 2**63, 2**64 - 1], np.uint64)]
+)
+def test_an_index_out_of_range_gives_nan(indices: Any) -> None:
+    x, at = lucid.tensor([1.0, 2.0, 3.0], requires_grad=True), lucid.tensor(indices)
+    with pytest.raises(IndexRangeError):
+        x.take(at)
+    y = lucid.compile(lambda x, at: x.take(at))(x, at)
+    np.testing.assert_array_equal(y.numpy(), np.array([1, np.nan, np.nan], np.float32))
+    y.sum().backward()
+    assert x.grad.isnan().all()

@@ -48,7 +48,8 @@ CASES: list[tuple[str, str, str]] = [
     ("-0.0 - x", X, constant("0", "-0.0") + "%1 = sub(%0, %x) : f32[3,4] return %1"),
     ("0 - x of integers", "%x: u8[5]", constant("0", "0", "u8") + "%1 = sub(%0, %x) : u8[5] return %1"),
     ("x * -1", X, constant("0", "-1.0") + "%1 = mul(%x, %0) : f32[3,4] return %1"),
-    ("x ** 1 of integers", "%x: i32[5]", constant("0", "1", "i32") + "%1 = pow(%x, %0) : i32[5] return %1"),
+    ("x ** 1", "%x: i32[5]", constant("0", "1", "i32") + "%1 = pow(%x, %0) : i32[5] return %1"),
+    ("x ** 1", X, constant("0", "1.0") + "%1 = pow(%x, %0) : f32[3,4] return %1"),
     ("x ** 2", X, constant("0", "2.0") + "%1 = pow(%x, %0) : f32[3,4] return %1"),
     ("x ** 2", "%x: i32[]", constant("0", "2", "i32") + "%1 = pow(%x, %0) : i32[] return %1"),
     ("x ** 0", X, constant("0", "0.0") + "%1 = pow(%x, %0) : f32[3,4] return %1"),
@@ -201,7 +202,7 @@ UNTOUCHED: list[tuple[str, str]] = [
     (X, constant("0", "3.0") + "%1 = div(%x, %0) : f32[3,4] return %1"),
     (X, constant("0", "0.0") + "%1 = div(%x, %0) : f32[3,4] return %1"),
     (X, constant("0", "(1.0, 2.0, 4.0, 8.0)", shape="(4,)") + "%1 = div(%x, %0) : f32[3,4] return %1"),
-    (X, constant("0", "1.0") + "%1 = pow(%x, %0) : f32[3,4] return %1"),  # NumPy's power of 1 is not exact
+    ("%x: f32[]", constant("0", "1.0") + "%1 = pow(%x, %0) : f32[] return %1"),  # NumPy's power is not exact here
     ("%x: f32[]", constant("0", "2.0") + "%1 = pow(%x, %0) : f32[] return %1"),
     ("", constant("0", str(2**53 + 1)) + "return %0"),  # an int is rounded once, a float made of it would be again
     (X, "%0 = sub(%x, %x) : f32[3,4] return %0"),  # inf - inf is NaN

@@ -123,6 +123,25 @@ def test_an_index_out_of_range_is_named(op: Op) -> None:
         op.evaluate(x, np.array([0, -4, 2]), **attrs)
 
 
+def test_the_largest_unsigned_index_is_not_the_last_element() -> None:
+    with pytest.raises(IndexRangeError, match=r"index 18446744073709551615 is out of range"):
+        ops.take.evaluate(f32(1, 2), np.array([2**64 - 1], np.uint64), axis=0)
+
+
+@pytest.mark.parametrize("op", [ops.sum, ops.prod], ids=str)
+def test_reducing_over_no_axes_keeps_the_sign_of_zero(op: Op) -> None:
+    y = op.evaluate(f32(-0.0, 0.0), axes=(), keepdims=False)
+    assert np.signbit(y).tolist() == [True, False]
+
+
+def test_the_first_power_is_the_base() -> None:
+    bits = np.random.default_rng(0).integers(0, 2**32, 100_000, dtype=np.uint32)
+    x = bits.view(np.float32)
+    np.testing.assert_array_equal(ops.pow.evaluate(x, np.array(1, np.float32)), x)
+    rows = x.reshape(100, -1)
+    np.testing.assert_array_equal(ops.pow.evaluate(rows, f32(1)), rows)
+
+
 def test_positions_of_nan_and_ties() -> None:
     x = np.array([[1, NAN, 5, NAN], [4, 2, 4, 2]], np.float32)
     assert ops.argmax.evaluate(x, axis=1, keepdims=False).tolist() == [1, 0]
