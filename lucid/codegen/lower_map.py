@@ -41,7 +41,7 @@ from lucid.codegen.loops import (
     add,
     integer,
 )
-from lucid.codegen.order import interned, normal_form
+from lucid.codegen.order import by_rows, interned, normal_form
 from lucid.codegen.schedule import MapReduce
 from lucid.errors import IRError, ScheduleError
 from lucid.ir.expr import (
@@ -71,12 +71,14 @@ def lower_map(placed: Placed, name: str, schedule: MapReduce, *, fma: bool = Tru
     """Loops in memory order, collapsed where strides allow, vectorised; sums of products fused if ``fma``.
 
     Raises:
-        ScheduleError: a size that is no power of two, or below 1.
+        ScheduleError: a size that is no power of two, or below 1; rows of what is not one reduction.
     """
     if schedule.lanes < 1 or schedule.lanes & (schedule.lanes - 1) or schedule.unroll < 1 or schedule.vectors < 1:
         raise ScheduleError(f"{schedule}: lanes must be a power of two, unroll and vectors at least 1")
-    nest = Nest(normal_form(placed), schedule.lanes, schedule.unroll, fma, schedule.vectors)
-    return nest.build(name, note)
+    placed, serial = normal_form(placed), None
+    if schedule.rows:
+        placed, serial = by_rows(placed, schedule.rows)
+    return Nest(placed, schedule.lanes, schedule.unroll, fma, schedule.vectors, serial).build(name, note)
 
 
 @dataclass
@@ -110,12 +112,16 @@ class Accumulation:
 class Nest:
     """Builds one kernel; the contraction nest extends it with register tiles."""
 
-    def __init__(self, placed: Placed, lanes: int, unroll: int, fma: bool, vectors: int = 1):
+    def __init__(
+        self, placed: Placed, lanes: int, unroll: int, fma: bool, vectors: int = 1, serial: Axis | None = None
+    ):
         self.placed = placed = interned(placed)
         self.fma = fma
         self.lanes = lanes
         self.unroll = unroll
         self.vectors = vectors
+        #: An output axis whose turns depend on each other: threads share the loops inside it.
+        self.serial = serial
         self.names: dict[str, int] = {}
         self.free: dict[int, frozenset[Axis]] = {}
         self.keep: list[Expr] = []  # expressions looked up by id stay alive
@@ -147,8 +153,8 @@ class Nest:
             return
         var = Var(self.fresh(axis.name), INDEX)
         inside: list[Stmt] = []
-        self._loops(rest, frame.inner(axis, var), inside)
-        kind: LoopKind = "parallel" if outermost else "serial"
+        self._loops(rest, frame.inner(axis, var), inside, outermost and axis is self.serial)
+        kind: LoopKind = "parallel" if outermost and axis is not self.serial else "serial"
         body.append(For(var, integer(0), integer(axis.extent), 1, tuple(inside), kind))
 
     def steps(
@@ -223,19 +229,22 @@ class Nest:
         return found
 
     def _vectorise(self, axis: Axis) -> bool:
-        """Along this output axis, unless reductions that depend on it would rather run along their own."""
-        if self.lanes == 1 or axis.extent < 2:
+        """Along this output axis, unless reductions that depend on it gather less along their own."""
+        if self.lanes == 1 or axis.extent < 2 or any(coefficient(s.offset, axis) is None for s in self.placed.stores):
             return False
-        along, across = 0, 0
+        gathers = 0
         for store in self.placed.stores:
-            if coefficient(store.offset, axis) is None:
-                return False
             for expr in walk(store.value):
-                if isinstance(expr, Reduce) and axis in self._free(expr):
-                    for access in accesses(expr.body):
-                        along += coefficient(access.offset, axis) == 1
-                        across += coefficient(access.offset, expr.axes[-1]) == 1 and expr.axes[-1].extent > 1
-        return along >= across
+                if not isinstance(expr, Reduce) or axis not in self._free(expr):
+                    continue
+                last = next((a for a in reversed(expr.axes) if a.extent > 1), None)
+                if last is None or not self._contiguous(expr, last):
+                    continue
+                for access in accesses(expr.body):
+                    step = coefficient(access.offset, last)
+                    if step != 0:  # what a reduction does not walk is read once
+                        gathers += (coefficient(access.offset, axis) not in (0, 1)) - (step != 1)
+        return gathers <= 0
 
     def _vector_loop(self, axis: Axis, frame: Frame, body: list[Stmt], outermost: bool) -> None:
         lanes = self.lanes

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from lucid.codegen.access import Access, Placed, PlacedStore, accesses, coefficient, from_affine
-from lucid.ir.expr import Axis, Expr, Reduce, rewrite, walk
+from lucid.errors import ScheduleError
+from lucid.ir.expr import Axis, Expr, Reduce, binary, identity, rewrite, select, substitute, walk
 from lucid.ir.index import Affine, affine
 
 
@@ -140,3 +141,27 @@ def _merge(placed: Placed, a: Axis, b: Axis) -> Placed:
     stores = tuple(PlacedStore(s.buffer, offset(s.offset), rewrite(s.value, visit)) for s in placed.stores)
     axes = tuple(both if x is b else x for x in placed.axes if x is not a)
     return Placed(placed.buffers, axes, stores)
+
+
+def by_rows(placed: Placed, rows: int) -> tuple[Placed, Axis]:
+    """The same reduction as a new outer axis of blocks, each adding ``rows`` positions to the result in memory.
+
+    Returns the kernel and the axis, whose turns depend on each other.
+
+    Raises:
+        ScheduleError: the kernel is not one reduction, or ``rows`` does not divide its outermost axis.
+    """
+    reduce = placed.stores[0].value
+    if len(placed.stores) != 1 or not isinstance(reduce, Reduce):
+        raise ScheduleError("only a kernel that is one reduction can run by rows")
+    outer = reduce.axes[0]
+    if rows < 1 or outer.extent % rows:
+        raise ScheduleError(f"{rows} rows do not divide the {outer.extent} positions of axis {outer.name}")
+    block, inner = Axis(f"{outer.name}b", outer.extent // rows), Axis(f"{outer.name}r", rows)
+    change: dict[Axis, Expr] = {outer: block * rows + inner}
+    part = Reduce(reduce.kind, (inner, *reduce.axes[1:]), substitute(reduce.body, change))
+    (store,) = placed.stores
+    begun = select(block.eq(0), identity(reduce.kind, reduce.dtype), Access(store.buffer, store.offset))
+    value = binary({"sum": "add", "prod": "mul"}.get(reduce.kind, reduce.kind), begun, part)
+    axes = (*placed.axes[:-1], block, *placed.axes[-1:])
+    return Placed(placed.buffers, axes, (PlacedStore(store.buffer, store.offset, value),)), block

@@ -8,6 +8,7 @@ are is a property of the shape alone; threads never change a result. Knows neith
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from lucid.codegen.spec import KernelSpec, Store
@@ -17,19 +18,20 @@ from lucid.ir.index import simplify_expr
 from lucid.ir.types import TensorType
 
 
-def split_reductions(spec: KernelSpec, blocks_of: Callable[[Reduce], int]) -> list[KernelSpec]:
-    """The kernels that together store what ``spec`` stores, its own last.
+def split_reductions(specs: Iterable[KernelSpec], blocks_of: Callable[[Reduce], int]) -> list[KernelSpec]:
+    """The same kernels with long reductions cut; one that several kernels need is run once.
 
     Args:
         blocks_of: into about how many blocks a reduction should be cut; 1 leaves it whole.
     """
-    before: list[KernelSpec] = []
-    while True:
-        group = _next_group(spec, blocks_of)
-        if not group:
-            return [*before, spec]
-        parts, spec = _split(spec, group, blocks_of(group[0]))
-        before += parts
+    known: dict[Expr, Node] = {}
+    result: list[KernelSpec] = []
+    for spec in specs:
+        while group := _next_group(spec, blocks_of):
+            parts, spec = _split(spec, group, blocks_of(group[0]), known)
+            result += parts
+        result.append(spec)
+    return result
 
 
 def _reductions(spec: KernelSpec) -> Iterable[Reduce]:
@@ -88,14 +90,29 @@ def _cuts(reduce: Reduce, blocks: int) -> list[_Cut]:
     return cuts
 
 
-def _split(spec: KernelSpec, group: Sequence[Reduce], blocks: int) -> tuple[list[KernelSpec], KernelSpec]:
+@cache
+def _numbered(k: int, extent: int) -> Axis:
+    return Axis(f"a{k}", extent)
+
+
+def _canonical(e: Reduce, free: Sequence[Axis]) -> Expr:
+    """The same for reductions that compute the same, each over axes of its own."""
+    return substitute(e, {a: _numbered(k, a.extent) for k, a in enumerate((*free, *e.axes))})
+
+
+def _split(
+    spec: KernelSpec, group: Sequence[Reduce], blocks: int, known: dict[Expr, Node]
+) -> tuple[list[KernelSpec], KernelSpec]:
     cuts = _cuts(group[0], blocks)
     free = [a for a in spec.axes if a in free_axes(group[0])]
     shape = (*(c.blocks for c in cuts), *(a.extent for a in free))
-    parts = [input_node(TensorType(shape, e.dtype), spec.nodes[-1].where if spec.nodes else None) for e in group]
-    kernels = [_part(spec, group, parts, cuts, free, tail=False)]
-    if cuts[-1].left:
-        kernels.append(_part(spec, group, parts, cuts, free, tail=True))
+    where = spec.nodes[-1].where if spec.nodes else None
+    parts = [known.get(_canonical(e, free)) or input_node(TensorType(shape, e.dtype), where) for e in group]
+    fresh = [(e, part) for e, part in zip(group, parts, strict=True) if _canonical(e, free) not in known]
+    known.update((_canonical(e, free), part) for e, part in fresh)
+    kernels = [_part(spec, fresh, cuts, free, tail=False)] if fresh else []
+    if fresh and cuts[-1].left:
+        kernels.append(_part(spec, fresh, cuts, free, tail=True))
     whole = set(free) == set(spec.axes)
     reductions = list(_reductions(spec))
     results: dict[Expr, Expr] = {}
@@ -117,7 +134,7 @@ def _split(spec: KernelSpec, group: Sequence[Reduce], blocks: int) -> tuple[list
 
 
 def _part(
-    spec: KernelSpec, group: Sequence[Reduce], parts: Sequence[Node], cuts: Sequence[_Cut], free: list[Axis], tail: bool
+    spec: KernelSpec, group: Sequence[tuple[Reduce, Node]], cuts: Sequence[_Cut], free: list[Axis], tail: bool
 ) -> KernelSpec:
     """The kernel that reduces all blocks of equal size, or (``tail``) the shorter ones at the end of the last cut."""
     change: dict[Axis, Expr] = {}
@@ -135,7 +152,7 @@ def _part(
         inner = over[cut.axis] = Axis(f"{cut.axis.name}i", size) if size > 1 else None
         change[cut.axis] = block * cut.size + (index(0) if inner is None else inner)
     stores = []
-    for e, part in zip(group, parts, strict=True):
+    for e, part in group:
         body = simplify_expr(substitute(e.body, change))
         left = [x for a in e.axes if (x := over.get(a, a)) is not None]
         stores.append(Store(part, (*at, *free), Reduce(e.kind, left, body) if left else body))

@@ -129,9 +129,7 @@ class _Generator:
 
     def run(self) -> Program:
         fused = fuse(self.graph, lambda expr: accepts_epilogue(expr, self.target))
-        specs = [
-            part for s in fused for phase in split_phases(s) for part in split_reductions(affine_axes(phase), blocks_of)
-        ]
+        specs = split_reductions((affine_axes(phase) for s in fused for phase in split_phases(s)), blocks_of)
         specs = [s for s in specs if s.stores[0].node.type.size]
         specs, outputs = self._separate_outputs(specs)
         arranged = arrange(specs, self.layouts, self.outputs, self.parameters, self.target)

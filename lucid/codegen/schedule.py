@@ -26,15 +26,19 @@ class MapReduce:
         unroll: independent accumulators of a reduction.
         vectors: vectors of the innermost output axis that reductions depending on it hold at once, so that they walk
             memory in runs of so many vectors.
+        rows: positions of the outermost axis of a reduction that are read side by side, all the way along the output,
+            before the next so many are added to it in memory; it divides that axis. 0 leaves the result in registers.
     """
 
     lanes: int
     unroll: int = 4
     vectors: int = 1
+    rows: int = 0
 
     def __str__(self) -> str:
         strip = f", vectors={self.vectors}" if self.vectors > 1 else ""
-        return f"map(lanes={self.lanes}, unroll={self.unroll}{strip})"
+        rows = f", rows={self.rows}" if self.rows else ""
+        return f"map(lanes={self.lanes}, unroll={self.unroll}{strip}{rows})"
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from math import ceil, prod
 
-from lucid.codegen.access import Access, Placed
+from lucid.codegen.access import Access, Placed, accesses, coefficient
 from lucid.codegen.fuse import is_contraction
 from lucid.codegen.schedule import MapReduce, Naive, Schedule
 from lucid.codegen.spec import cost
 from lucid.codegen.target import Target
-from lucid.ir.expr import Reduce, free_axes, walk
+from lucid.ir.expr import Axis, Reduce, free_axes, loads, walk
 
 #: Blocks of a long reduction: enough for any machine's threads to share, few enough to combine in no time.
 MOST_BLOCKS = 64
@@ -27,6 +27,9 @@ MOST_RESULTS = 512
 #: Vectors side by side in a reduction over an outer axis: a run of 512 bytes, and accumulators for eight sums.
 STRIP = 8
 
+#: Rows that a core reads side by side when they are longer than a strip: as many streams as it can foresee.
+ROWS = 8
+
 
 def map_schedule(placed: Placed, lanes: int) -> Schedule:
     """Vectors and accumulators of a kernel in normal form."""
@@ -37,7 +40,8 @@ def map_schedule(placed: Placed, lanes: int) -> Schedule:
     if lanes == 1 or last is None or not bodies:
         return MapReduce(lanes, 4)
     strip = 2 if any(cost(body) > 8 for body in bodies) else STRIP
-    return MapReduce(lanes, 4, vectors=min(strip, ceil(last.extent / lanes)))
+    rows = _rows(placed, last, strip * lanes)
+    return MapReduce(lanes, 4, vectors=min(strip // 2 if rows else strip, ceil(last.extent / lanes)), rows=rows)
 
 
 def map_lanes(placed: Placed, target: Target) -> int:
@@ -56,7 +60,23 @@ def blocks_of(reduce: Reduce) -> int:
     """Into how many parts a reduction is cut, to be combined afterwards; 1 leaves it whole."""
     results = prod(a.extent for a in free_axes(reduce))
     length = prod(a.extent for a in reduce.axes)
-    if results > MOST_RESULTS or is_contraction(reduce):
+    if is_contraction(reduce) or (results > MOST_RESULTS and not _over_rows(reduce)):
         return 1
     # The parts are stored: few beside what is read.
     return max(1, min(MOST_BLOCKS, results * length // SMALLEST_BLOCK, length // 64))
+
+
+def _over_rows(reduce: Reduce) -> bool:
+    """Whether whole rows are added up: nothing is read along its last dimension."""
+    over = set(reduce.axes)
+    return not any(a in over for x in loads(reduce.body) if x.index for a in walk(x.index[-1]) if isinstance(a, Axis))
+
+
+def _rows(placed: Placed, last: Axis, width: int) -> int:
+    """How many rows a reduction over rows wider than a strip reads side by side; 0 if it has to hold its result."""
+    value = placed.stores[0].value
+    if len(placed.stores) > 1 or not isinstance(value, Reduce) or len(value.axes) > 1 or last.extent <= width:
+        return 0
+    if any(coefficient(x.offset, last) != 1 for x in accesses(value.body) if coefficient(x.offset, value.axes[0]) != 0):
+        return 0
+    return next((n for n in range(ROWS, 3, -1) if value.axes[0].extent % n == 0), 0)
