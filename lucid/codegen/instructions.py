@@ -462,4 +462,10 @@ def across(b: Builder, t: VType, kind: str, x: str) -> str:
 def shuffle(b: Builder, t: VType, picks: Sequence[int], x: str, y: str) -> str:
     """Lanes of ``x`` followed by ``y``, which have type ``t``."""
     chosen = ", ".join(f"i32 {k}" for k in picks)
-    return b.pure(f"shufflevector {ll(t)} {x}, {ll(t)} {y}, <{len(picks)} x i32> <{chosen}>", x, y)
+    name = b.pure(f"shufflevector {ll(t)} {x}, {ll(t)} {y}, <{len(picks)} x i32> <{chosen}>", x, y)
+    if t.dtype.kind != "f" or not (x.startswith("%") and y.startswith("%")):
+        return name
+    # Nothing runs for a fence. Without it LLVM looks for better shuffles through whole networks of them, finds none,
+    # and takes three times as long.
+    result = VType(t.dtype, len(picks))
+    return b.pure(f"call {ll(result)} @llvm.arithmetic.fence.{suffix(result)}({ll(result)} {name})", name)
