@@ -22,6 +22,19 @@ class ReLU(Module):
         return F.relu(input)
 
 
+class ReLU6(Module):
+    """``min(max(x, 0), 6)``, element by element: MobileNet's activation (Sandler et al. 2018).
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.ReLU6()(lucid.tensor([-1.0, 2.0, 8.0]))
+    Tensor([0.0, 2.0, 6.0])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.relu6(input)
+
+
 class Sigmoid(Module):
     """``1 / (1 + exp(-x))``, element by element.
 

@@ -13,7 +13,7 @@ from lucid import ops
 from lucid.eager import Recorded, apply, mode
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, IndexRangeError, ShapeError
 from lucid.functions.arguments import fail, int_of, is_several, number_of
-from lucid.functions.elementwise import erf, exp, log1p, maximum, relu, sigmoid, sqrt, tanh, where
+from lucid.functions.elementwise import clip, erf, exp, log1p, maximum, relu, sigmoid, sqrt, tanh, where
 from lucid.functions.indexing import one_hot
 from lucid.functions.linalg import matmul
 from lucid.functions.movement import transpose
@@ -338,6 +338,16 @@ def dropout(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
 
 
 # --- activations ---
+
+
+def relu6(input: Any) -> Tensor:
+    """``x`` between 0 and 6: MobileNet's activation (Sandler et al. 2018).
+
+    >>> import lucid
+    >>> relu6(lucid.tensor([-1.0, 2.0, 8.0]))
+    Tensor([0.0, 2.0, 6.0])
+    """
+    return clip(as_tensor(input, "relu6", "input"), 0, 6)
 
 
 def leaky_relu(input: Any, negative_slope: float = 0.01) -> Tensor:

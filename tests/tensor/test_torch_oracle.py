@@ -118,6 +118,7 @@ CASES: dict[str, tuple[Function, Function, tuple[np.ndarray, ...]]] = {
         lambda x: F.batch_norm(x, None, None, training=True), lambda x: TF.batch_norm(x, None, None, training=True),
         (LOGITS,),
     ),
+    "relu6": (lambda x: F.relu6(x * 10), lambda x: TF.relu6(x * 10), (X,)),
     "leaky_relu": (lambda x: F.leaky_relu(x, 0.2), lambda x: TF.leaky_relu(x, 0.2), (X,)),
     "elu": (lambda x: F.elu(x * 50, 0.7), lambda x: TF.elu(x * 50, 0.7), (X,)),
     "silu": (F.silu, TF.silu, (X,)),
