@@ -62,6 +62,8 @@ class Placed:
     buffers: tuple[Buffer, ...]
     axes: tuple[Axis, ...]
     stores: tuple[PlacedStore, ...]
+    #: Where the transformed weights lie, if the kernel slides a window.
+    extra: Buffer | None = None
 
 
 def place(spec: KernelSpec, layouts: Mapping[Node, Layout], over: Mapping[Node, Node] | None = None) -> Placed:
@@ -98,7 +100,8 @@ def place(spec: KernelSpec, layouts: Mapping[Node, Layout], over: Mapping[Node, 
         PlacedStore(buffers[s.node], simplify(layouts[s.node].offset(s.index)), rewrite(s.value, visit))
         for s in spec.stores
     )
-    return Placed(arguments, spec.axes, stores)
+    extra = None if spec.window is None else buffers[spec.window.weights]
+    return Placed(arguments, spec.axes, stores, extra)
 
 
 def _access(load: Load, buffer: Buffer, layout: Layout) -> Expr:

@@ -8,22 +8,24 @@ packed into panels as wide as a register tile, so that a tile reads memory in on
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from lucid.codegen.access import halo_needed
 from lucid.codegen.layout import Layout
-from lucid.codegen.spec import KernelSpec, Store
+from lucid.codegen.spec import KernelSpec, Store, Window, affine_axes
 from lucid.codegen.strategy import (
     Wanted,
     contraction_loads,
     default_order,
     is_windowed,
     order_ending_in,
-    panel_width,
+    tile_width,
     wanted,
 )
 from lucid.codegen.target import Target
-from lucid.ir.expr import Axis, Expr, Load, axes, rewrite, walk
+from lucid.codegen.winograd import Slide, pays, slide_of
+from lucid.ir.expr import Axis, Expr, Load, Operand, Reduce, axes, index, rewrite, walk
 from lucid.ir.graph import OPS, Node
 
 
@@ -78,31 +80,49 @@ class _Arranger:
     def run(self, specs: list[KernelSpec]) -> Arranged:
         fixed = {n: layout.innermost for n, layout in self.layouts.items()}
         wishes = [wanted(s, fixed, self.parameters, self.target) for s in specs]
-        self._home_layouts(specs, wishes)
+        slides = [self._slide(s, w) for s, w in zip(specs, wishes, strict=True)]
+        self._home_layouts(specs, wishes, slides)
         inside = self._results_inside(specs, wishes)
         last = {s.stores[0].node: k for k, s in enumerate(specs)}
         contractions = set()
-        for k, (spec, wish) in enumerate(zip(specs, wishes, strict=True)):
+        for k, (spec, wish, slide) in enumerate(zip(specs, wishes, slides, strict=True)):
             node = spec.stores[0].node
             spec = _redirect(spec, inside)
             if wish is not None:
-                spec = self._satisfy(spec, wish)
+                spec = self._satisfy(spec, wish, slide)
                 contractions.add(id(spec))
             self.result.append(spec)
             if node in inside and last[node] == k:
                 self.result.append(copy_spec(inside[node], node))
         return Arranged(self.result, self.layouts, frozenset(contractions))
 
-    def _home_layouts(self, specs: list[KernelSpec], wishes: list[Wanted | None]) -> None:
+    def _slide(self, spec: KernelSpec, wish: Wanted | None) -> Slide | None:
+        """The window a kernel slides over an image, if Winograd's algorithm is to run it."""
+        if wish is None:
+            return None
+        reduce, vector, other = _operands(spec, wish)
+        slide = slide_of(other, reduce)
+        if slide is None or vector.index[wish.load_dim] is not wish.vector or len(vector.index) != 4:
+            return None
+        if other.fill is not None and halo_needed(other) is not None and _halo(other) is None and _reaches(other):
+            return None
+        width = tile_width(wish.vector.extent, self.target.lanes(reduce.dtype))
+        hoisted = vector.source in self.parameters
+        return slide if pays(spec, slide, wish.vector.extent, width, hoisted, self.target) else None
+
+    def _home_layouts(self, specs: list[KernelSpec], wishes: list[Wanted | None], slides: list[Slide | None]) -> None:
         """Where each intermediate value lies: its producer's order, and the widest halo any of its readers needs."""
         orders: dict[Node, tuple[int, ...]] = {}
-        for spec, wish in zip(specs, wishes, strict=True):
+        for spec, wish, slide in zip(specs, wishes, slides, strict=True):
             if wish is None:
                 continue
             node = spec.stores[0].node
             orders.setdefault(node, order_ending_in(len(node.shape), wish.store_dim))
-            for load in contraction_loads(spec)[1:]:  # type: ignore[index]  # a wish means there is one
+            _, vector, image = _operands(spec, wish)
+            for load in (vector, image):
                 halo = _halo(load)
+                if slide is not None and load is image:
+                    halo = _whole_tiles(load, slide, halo)
                 if halo is not None:
                     source = load.source
                     assert isinstance(source, Node)
@@ -128,28 +148,31 @@ class _Arranger:
                 self.layouts[made] = home.with_halo(*self.halos[node]) if node in self.halos else home
         return inside
 
-    def _satisfy(self, spec: KernelSpec, wish: Wanted) -> KernelSpec:
+    def _satisfy(self, spec: KernelSpec, wish: Wanted, slide: Slide | None) -> KernelSpec:
         """The same kernel with its operands copied into the layouts it wants."""
-        found = contraction_loads(spec)
-        assert found is not None
-        # The vector operand last: its order follows how the other one lies. Sources may have been redirected since the
-        # wish was made, positions not.
-        vector, other = found[1:] if found[1].index == wish.load.index else (found[2], found[1])
+        _, vector, other = _operands(spec, wish)
         moved_other = self._moved_other(other)
         node = vector.source
         assert isinstance(node, Node)
         home = self.layouts[node]
+        split = spec.axes
         change: dict[Axis, Expr] = {}
+        panel: Expr = index(0)
+        lane = wish.vector
         moved = vector
-        if home.innermost != wish.load_dim:
+        if home.innermost != wish.load_dim or slide is not None:
             order = self._operand_order(wish, vector, moved_other)
-            width = panel_width(wish.vector.extent, self.target.lanes(node.dtype))
-            if node not in self.halos and vector.index[wish.load_dim] is wish.vector and width < wish.vector.extent:
-                outer = Axis(f"{wish.vector.name}o", wish.vector.extent // width)
-                inner = Axis(f"{wish.vector.name}i", width)
-                change[wish.vector] = outer * width + inner
-                moved = self._panels(vector, wish.load_dim, order, outer, inner)
+            width = tile_width(wish.vector.extent, self.target.lanes(node.dtype))
+            count = wish.vector.extent // width
+            packed = node not in self.halos and vector.index[wish.load_dim] is wish.vector
+            if packed and wish.vector.extent == count * width and (count > 1 or slide is not None):
+                if count > 1:
+                    panel, lane = Axis(f"{wish.vector.name}o", count), Axis(f"{wish.vector.name}i", width)
+                    change[wish.vector] = panel * width + lane
+                    split = tuple(b for a in split for b in ((panel, lane) if a is wish.vector else (a,)))
+                moved = self._panels(vector, wish.load_dim, order, panel, lane)
             else:
+                slide = None
                 moved = self._moved(vector, Layout(home.shape, order, home.low, home.high))
         elif node in self.halos:
             moved = self._moved(vector, home)
@@ -157,10 +180,30 @@ class _Arranger:
         store = spec.stores[0]
         value = rewrite(store.value, lambda e: swap.get(e) if isinstance(e, Load) else None)
         spec = KernelSpec(spec.axes, (Store(store.node, store.index, value),), spec.nodes)
-        if not change:
+        if change:
+            spec = spec.map(split, change)
+        return spec if slide is None else self._transformed(spec, slide, moved, lane)
+
+    def _transformed(self, spec: KernelSpec, slide: Slide, weights: Load, lane: Axis) -> KernelSpec:
+        """The same kernel with its weights transformed beside them, for Winograd's algorithm to read."""
+        node = weights.source
+        assert isinstance(node, Node)
+        taps = (slide.row_tap, slide.column_tap, slide.channel)
+        if tuple(weights.index[1:4]) != taps:
             return spec
-        split = [b for a in spec.axes for b in ((outer, inner) if a is wish.vector else (a,))]
-        return spec.map(split, change)
+        op = OPS["winograd_weights"]
+        transformed = self.copies.get((node, slide.flip))
+        if transformed is None:
+            made = Node(op.call((node.type,), {"flip": slide.flip}), (node,), node.where)
+            transformed = self.copies[node, slide.flip] = made
+            self.layouts[made] = Layout.plain(made.shape)
+            out = axes("i", made.shape)
+            value = op.compute(out, Operand(node, node.type), flip=slide.flip)
+            self.result.append(affine_axes(KernelSpec(out, (Store(made, out, value),), (made,))))
+        window = Window(
+            slide.images, slide.rows, slide.columns, *taps, vector=lane, flip=slide.flip, weights=transformed
+        )
+        return replace(spec, window=window)
 
     def _moved_other(self, load: Load) -> Load:
         """The broadcast operand: images are NHWC from the graph's edge on, unless they are read without a window."""
@@ -186,26 +229,26 @@ class _Arranger:
             self.result.append(copy_spec(node, copy))
         return Load(copy, load.type, load.index, load.fill)
 
-    def _panels(self, load: Load, dim: int, order: tuple[int, ...], outer: Axis, inner: Axis) -> Load:
+    def _panels(self, load: Load, dim: int, order: tuple[int, ...], panel: Expr, lane: Axis) -> Load:
         """The load from a copy whose dimension ``dim`` is cut into panels: the panel first, its inside last."""
         node = load.source
         assert isinstance(node, Node)
-        shape = (*node.shape[:dim], outer.extent, inner.extent, *node.shape[dim + 1 :])
+        shape = (*node.shape[:dim], node.shape[dim] // lane.extent, lane.extent, *node.shape[dim + 1 :])
         after = [d + (d > dim) for d in order[:-1]]
         perm = (dim, *after, dim + 1)
         packed = self.copies.get((node, shape, perm))
         if packed is None:
-            split = Node(OPS["reshape"].call((node.type,), {"shape": shape}), (node,), node.where)
-            packed = Node(OPS["transpose"].call((split.type,), {"perm": perm}), (split,), node.where)
+            cut = Node(OPS["reshape"].call((node.type,), {"shape": shape}), (node,), node.where)
+            packed = Node(OPS["transpose"].call((cut.type,), {"perm": perm}), (cut,), node.where)
             self.copies[node, shape, perm] = packed
             self.layouts[packed] = Layout.plain(packed.shape)
             out = axes("i", packed.shape)
-            source: list[Expr] = [out[0] * inner.extent + out[-1]] * len(node.shape)
+            source: list[Expr] = [out[0] * lane.extent + out[-1]] * len(node.shape)
             for at, d in zip(out[1:-1], order[:-1], strict=True):
                 source[d] = at
             value = Load(node, node.type, source)
-            self.result.append(KernelSpec(out, (Store(packed, out, value),), (split, packed)))
-        return Load(packed, packed.type, [outer, *(load.index[d] for d in order[:-1]), inner])
+            self.result.append(affine_axes(KernelSpec(out, (Store(packed, out, value),), (cut, packed))))
+        return Load(packed, packed.type, [panel, *(load.index[d] for d in order[:-1]), lane])
 
     def _operand_order(self, wish: Wanted, load: Load, other: Load) -> tuple[int, ...]:
         """The vector dimension last; before it what the other operand walks contiguously, so both step together."""
@@ -214,6 +257,36 @@ class _Arranger:
         rest = [d for d in default_order(len(load.index)) if d != wish.load_dim]
         rest.sort(key=lambda d: any(a in near for a in walk(load.index[d])))
         return (*rest, wish.load_dim)
+
+
+def _operands(spec: KernelSpec, wish: Wanted) -> tuple[Reduce, Load, Load]:
+    """The reduction, the operand read as vectors, and the other. Sources may have been redirected since the wish was
+    made, positions not.
+    """
+    found = contraction_loads(spec)
+    assert found is not None
+    reduce, a, b = found
+    return (reduce, a, b) if a.index == wish.load.index else (reduce, b, a)
+
+
+def _reaches(load: Load) -> bool:
+    """Whether a padded load leaves its value anywhere."""
+    halo = halo_needed(load)
+    return halo is None or any((*halo[0], *halo[1]))
+
+
+def _whole_tiles(
+    load: Load, slide: Slide, halo: tuple[tuple[int, ...], tuple[int, ...]] | None
+) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """The halo that lets the last tile of an image be read whole: one more where its outputs are odd in number."""
+    zeros = (0,) * len(load.index)
+    low, high = halo or (zeros, zeros)
+    odd = [
+        any(a in (slide.rows, slide.columns) and isinstance(a, Axis) and a.extent % 2 for a in walk(i))
+        for i in load.index
+    ]
+    high = tuple(h + o for h, o in zip(high, odd, strict=True))
+    return (low, high) if any((*low, *high)) else None
 
 
 def _halo(load: Load) -> tuple[tuple[int, ...], tuple[int, ...]] | None:

@@ -19,17 +19,19 @@ from lucid.codegen.loops import Kernel
 from lucid.codegen.lower_contraction import lower_contraction
 from lucid.codegen.lower_map import lower_map, lower_naive
 from lucid.codegen.lower_transpose import lower_transpose
+from lucid.codegen.lower_winograd import lower_winograd
 from lucid.codegen.order import normal_form
 from lucid.codegen.partials import split_reductions
 from lucid.codegen.phases import split_phases
 from lucid.codegen.plan import Lifetime, MemoryPlan, plan_memory, plan_static
-from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose
+from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose, Winograd
 from lucid.codegen.sequence import reuse, root, sequence
 from lucid.codegen.spec import KernelSpec, affine_axes
 from lucid.codegen.strategy import accepts_epilogue, schedule_for, work_of
 from lucid.codegen.strategy_map import blocks_of
 from lucid.codegen.structure import structure
 from lucid.codegen.target import Target
+from lucid.codegen.winograd import winograd_schedule
 from lucid.errors import ScheduleError
 from lucid.ir.graph import Graph, Node
 
@@ -196,7 +198,10 @@ class _Generator:
         """A kernel of its own for one spec, the schedule it runs under, and its cost."""
         fma = self.target.has_fma
         placed = normal_form(written)
-        schedule = schedule_for(placed, self.target, contraction=id(spec) in self.contractions)
+        if spec.window is not None:
+            schedule: Schedule = winograd_schedule(spec, spec.window, self.target)
+        else:
+            schedule = schedule_for(placed, self.target, contraction=id(spec) in self.contractions)
         if self.override is not None:
             schedule = self.override(spec, schedule)
         note = f"{spec.name}; {schedule}"
@@ -206,6 +211,8 @@ class _Generator:
             kernel = lower_map(placed, "kernel", schedule, fma=fma, note=note)
         elif isinstance(schedule, Transpose):
             kernel = lower_transpose(placed, "kernel", schedule, fma=fma, note=note)
+        elif isinstance(schedule, Winograd) and spec.window is not None:
+            kernel = lower_winograd(written, spec.window, "kernel", schedule, fma=fma, note=note)
         elif isinstance(schedule, Naive):
             kernel = lower_naive(written, "kernel", fma=fma, note=note)
         else:

@@ -103,4 +103,25 @@ class Contraction:
         )
 
 
-Schedule: TypeAlias = Naive | MapReduce | Transpose | Contraction
+@dataclass(frozen=True)
+class Winograd:
+    """A 3 x 3 convolution by Winograd's F(2x2, 3x3): image tiles transformed, multiplied, and transformed back, a block
+    at a time.
+
+    Args:
+        lanes: lanes of one vector.
+        vectors: vectors of output channels in a register tile.
+        block: image tiles transformed together.
+        tile: image tiles in a register tile.
+    """
+
+    lanes: int
+    vectors: int
+    block: int
+    tile: int
+
+    def __str__(self) -> str:
+        return f"winograd(tile={self.tile} x {self.vectors}*{self.lanes}, block={self.block})"
+
+
+Schedule: TypeAlias = Naive | MapReduce | Transpose | Contraction | Winograd

@@ -43,6 +43,31 @@ class Store:
 
 
 @dataclass(frozen=True)
+class Window:
+    """A kernel that slides a 3 x 3 filter over an image one pixel at a time, and where its weights lie transformed.
+
+    Args:
+        images: output axes that count images.
+        rows, columns: output axes of an image.
+        row_tap, column_tap: reduction axes of the filter, of extent 3.
+        channel: the remaining reduction axis.
+        vector: the output axis the weights hold side by side.
+        flip: the image is read against the direction of the taps, as the gradient to the input does.
+        weights: the value that holds the transformed weights.
+    """
+
+    images: tuple[Axis, ...]
+    rows: Axis
+    columns: Axis
+    row_tap: Axis
+    column_tap: Axis
+    channel: Axis
+    vector: Axis
+    flip: bool
+    weights: Node
+
+
+@dataclass(frozen=True)
 class KernelSpec:
     """Axes to iterate over and what to store at each position."""
 
@@ -50,6 +75,8 @@ class KernelSpec:
     stores: tuple[Store, ...]
     #: The graph nodes this kernel computes, producers first: for dumps and profiles.
     nodes: tuple[Node, ...] = ()
+    #: Set where Winograd's algorithm may run: its schedule reads one more value.
+    window: Window | None = None
 
     @cached_property
     def sources(self) -> list[Node]:
@@ -58,6 +85,8 @@ class KernelSpec:
         for store in self.stores:
             for load in loads(store.value):
                 found.setdefault(load.source)
+        if self.window is not None:
+            found.setdefault(self.window.weights)
         return [s for s in found if isinstance(s, Node) and s.type.size]
 
     @property

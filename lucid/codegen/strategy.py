@@ -16,7 +16,7 @@ from lucid.codegen.access import Placed, coefficient
 from lucid.codegen.fuse import factors
 from lucid.codegen.lower_contraction import ProductOfTwo, contraction_of, operands
 from lucid.codegen.lower_transpose import tiled_axes
-from lucid.codegen.schedule import Contraction, Schedule, Transpose
+from lucid.codegen.schedule import Contraction, Schedule, Transpose, Winograd
 from lucid.codegen.spec import KernelSpec, Store
 from lucid.codegen.strategy_map import map_lanes, map_schedule
 from lucid.codegen.target import Target
@@ -191,8 +191,8 @@ def transpose_schedule(placed: Placed, lanes: int) -> Transpose | None:
 def work_of(placed: Placed, schedule: Schedule) -> int:
     """Rough cost of a kernel: elements it touches, or multiply-adds of whole vectors."""
     touched = sum(b.size for b in placed.buffers)
-    reduce = contraction_of(placed) if isinstance(schedule, Contraction) else None
-    if reduce is None or not isinstance(schedule, Contraction):
+    reduce = contraction_of(placed) if isinstance(schedule, Contraction | Winograd) else None
+    if reduce is None or not isinstance(schedule, Contraction | Winograd):
         return touched
     return prod(a.extent for a in (*placed.axes, *reduce.axes)) // schedule.lanes
 
@@ -203,10 +203,11 @@ def _vectors(extent: int, lanes: int) -> int:
     return 1 if count == 1 else 3 if count % 3 == 0 and count % 2 else 2
 
 
-def panel_width(extent: int, lanes: int) -> int:
-    """How much of a packed operand a register tile reads at once; all of it if that does not divide it."""
-    width = lanes * _vectors(extent, lanes)
-    return width if extent % width == 0 else extent
+def tile_width(extent: int, lanes: int) -> int:
+    """How much of the vector axis a register tile covers: how wide panels are."""
+    while lanes // 2 >= extent:
+        lanes //= 2
+    return lanes * _vectors(extent, lanes)
 
 
 def contraction_schedule(placed: Placed, lanes: int, target: Target) -> Contraction | None:

@@ -43,6 +43,7 @@ from lucid.ops.unary import (
     tanh,
 )  # fmt: skip
 from lucid.ops.unary import round_ as round
+from lucid.ops.winograd import winograd_weights
 
 __all__ = [
     "abs", "add", "argmax", "argmin", "avg_pool2d", "avg_pool2d_input_grad", "bitwise_and", "bitwise_not",
@@ -53,4 +54,5 @@ __all__ = [
     "minimum", "mod", "mul", "ne", "neg", "one_hot", "pad", "philox", "pow", "prod", "random_normal",
     "random_uniform", "relu", "reshape", "right_shift", "round", "scatter_add", "sigmoid", "sign", "sin", "slice",
     "softmax", "sqrt", "squared_deviations", "stop_gradient", "sub", "sum", "take", "tanh", "transpose", "where",
+    "winograd_weights",
 ]  # fmt: skip

@@ -1,0 +1,134 @@
+"""Where Winograd's algorithm F(2x2, 3x3) applies: recognised from index expressions, costed, and given a schedule.
+
+Four outputs of a 3 x 3 filter take 16 multiplications instead of 36, on transformed images and weights (Lavin and Gray
+2015). A convolution and the gradient to its input look alike here; what they are called does not matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, prod
+
+from lucid.codegen.schedule import Winograd
+from lucid.codegen.spec import KernelSpec, Window
+from lucid.codegen.target import Target
+from lucid.ir.expr import Axis, Const, Expr, Load, Reduce
+from lucid.ir.index import affine
+
+#: Outputs along one side of a tile, and inputs they take.
+OUTPUTS, INPUTS = 2, 4
+
+#: Vector operations that transforming one vector of a tile takes, inputs and outputs.
+_INPUT_COST, _OUTPUT_COST = 70, 50
+
+#: Bytes a cycle that stream from beyond the second-level cache.
+_STREAM = 16
+
+
+@dataclass(frozen=True)
+class Slide:
+    """The axes of a sliding 3 x 3 window; see ``Window``."""
+
+    images: tuple[Axis, ...]
+    rows: Axis
+    columns: Axis
+    row_tap: Axis
+    column_tap: Axis
+    channel: Axis
+    flip: bool
+
+
+def slide_of(image: Load, reduce: Reduce) -> Slide | None:
+    """How a contraction's operand is slid over: two dimensions by an output axis and a tap of 3, one by channels."""
+    if len(reduce.axes) != 3 or len(image.index) != 4:
+        return None
+    pairs: list[tuple[Axis, Axis, int]] = []
+    images: list[Axis] = []
+    channel: Axis | None = None
+    for position in image.index:
+        if isinstance(position, Axis) and position in reduce.axes:
+            channel = position
+        elif isinstance(position, Axis):
+            images.append(position)
+        elif not isinstance(position, Const):
+            pair = _pair(position, reduce)
+            if pair is None:
+                return None
+            pairs.append(pair)
+    if channel is None or len(pairs) != 2 or pairs[0][2] != pairs[1][2]:
+        return None
+    (rows, row_tap, sign), (columns, column_tap, _) = pairs
+    return Slide(tuple(images), rows, columns, row_tap, column_tap, channel, sign < 0)
+
+
+def _pair(position: Expr, reduce: Reduce) -> tuple[Axis, Axis, int] | None:
+    """The output axis and the tap of ``axis + tap + constant`` (or ``axis - tap``), and the tap's sign."""
+    terms = affine(position).terms
+    taps = [(a, f) for a, f in terms.items() if a in reduce.axes]
+    others = [(a, f) for a, f in terms.items() if a not in reduce.axes]
+    if len(taps) != 1 or len(others) != 1:
+        return None
+    (tap, sign), (axis, step) = taps[0], others[0]
+    if not (isinstance(tap, Axis) and isinstance(axis, Axis)) or tap.extent != 3 or abs(sign) != 1 or step != 1:
+        return None
+    return axis, tap, sign
+
+
+def pays(spec: KernelSpec, slide: Slide, outputs: int, width: int, hoisted: bool, target: Target) -> bool:
+    """Whether it is faster than the direct nest, in cycles of a model that counts operations of whole vectors.
+
+    Args:
+        outputs: channels of the result.
+        width: of these, how many one register tile covers.
+        hoisted: the weights are transformed rarely.
+    """
+    dtype = spec.stores[0].node.dtype
+    lanes = target.lanes(dtype)
+    inputs = slide.channel.extent
+    if outputs % width or inputs < lanes or min(slide.rows.extent, slide.columns.extent) < 2 * OUTPUTS:
+        return False
+    tiles = tiles_of(slide)
+    positions = prod(a.extent for a in spec.axes) // outputs
+    direct = positions * 9 * inputs * outputs / lanes
+    products = INPUTS**2 * inputs * outputs
+    cycles = tiles * (products + inputs * _INPUT_COST + outputs * _OUTPUT_COST) / lanes
+    size = products * dtype.itemsize
+    if size > target.l2 // 2:
+        cycles += ceil(tiles / _block(tiles, inputs, width // lanes, target)[0]) * size / _STREAM
+    if not hoisted:
+        cycles += 30 * inputs * outputs * 16 / lanes
+    return cycles * 1.1 < direct
+
+
+def tiles_of(slide: Slide | Window) -> int:
+    """Tiles of all images."""
+    images = prod(a.extent for a in slide.images)
+    return images * ceil(slide.rows.extent / OUTPUTS) * ceil(slide.columns.extent / OUTPUTS)
+
+
+def winograd_schedule(spec: KernelSpec, window: Window, target: Target) -> Winograd:
+    """Tile blocks whose transforms stay in the second-level cache, and enough turns to share."""
+    lanes = target.lanes(spec.stores[0].node.dtype)
+    vectors = ceil(window.vector.extent / lanes)
+    tiles = tiles_of(window)
+    block, tile = _block(tiles, window.channel.extent, vectors, target)
+    return Winograd(lanes, vectors, block, tile)
+
+
+def _block(tiles: int, inputs: int, vectors: int, target: Target) -> tuple[int, int]:
+    """Tiles transformed together, and of these how many a register tile covers."""
+    spare = 1 if target.vector_registers >= 32 else 2
+    most = min(14, max(1, (target.vector_registers - spare - vectors) // vectors))
+    room = max(most, target.l2 // 2 // (INPUTS**2 * inputs * 4))
+    best: tuple[float, int, int] | None = None
+    for tile in range(most, max(most // 2, 1) - 1, -1):
+        for count in range(1, max(1, min(room, 64) // tile) + 1):
+            block = min(tile * count, tiles)
+            left = tiles % block
+            # A partly filled register tile costs as much as a full one; a block of its own costs its code.
+            steps = tiles // block * ceil(block / tile) + ceil(left / tile)
+            cost = steps * (tile * vectors + 2.0) * (1.1 if left else 1.0) + tiles / block * 20
+            if best is None or cost < best[0]:
+                best = cost, block, tile
+    assert best is not None
+    return best[1], best[2]
