@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from lucid.codegen.emit import Function, define, emit_kernel, global_name
 from lucid.codegen.loops import For, Kernel, Let, Lit, Reg, Set, Stmt
+from lucid.codegen.plan import plan_scratch
 from lucid.codegen.ssa import Builder
 from lucid.codegen.target import Target
 from lucid.errors import CodegenError
@@ -70,8 +71,9 @@ def emit_entry(symbol: str, calls: Iterable[Call], pool: tuple[int, int] = (0, 0
 def emit_parallel(kernel: Kernel, target: Target, *, symbol: str) -> list[Function]:
     """A kernel whose parallel loop several threads may share.
 
-    ``@symbol.range`` runs some turns of the loop, ``@symbol.task`` does so with its pointers in an array, and
-    ``@symbol.rest`` is what stands beside the loop, if anything does.
+    ``@symbol.range`` runs some turns of the loop, ``@symbol.task`` does so with its pointers in an array and the number
+    of the thread, which has scratch memory of its own, and ``@symbol.rest`` is what stands beside the loop, if anything
+    does.
     """
     if len(kernel.buffers) > MOST_ARGUMENTS:
         raise CodegenError(f"kernel {kernel.name} has more than {MOST_ARGUMENTS} buffers")
@@ -79,14 +81,18 @@ def emit_parallel(kernel: Kernel, target: Target, *, symbol: str) -> list[Functi
     functions = [emit_kernel(shared, target, symbol=f"{symbol}.range", ranged=True)]
     if rest is not None:
         functions.append(emit_kernel(rest, target, symbol=f"{symbol}.rest"))
-    lines = []
-    for k in range(len(kernel.buffers)):
+    lines = [f"  %mine = mul i64 %who, {plan_scratch(kernel).size}"]
+    for k, buffer in enumerate(kernel.buffers):
         lines.append(f"  %a{k} = getelementptr ptr, ptr %arguments, i64 {k}")
-        lines.append(f"  %p{k} = load ptr, ptr %a{k}, align 8")
+        if buffer.role == "scratch":
+            lines.append(f"  %s{k} = load ptr, ptr %a{k}, align 8")
+            lines.append(f"  %p{k} = getelementptr i8, ptr %s{k}, i64 %mine")
+        else:
+            lines.append(f"  %p{k} = load ptr, ptr %a{k}, align 8")
     passed = ", ".join(f"ptr %p{k}" for k in range(len(kernel.buffers)))
     lines.append(f"  call void {global_name(f'{symbol}.range')}({passed}, i64 %first, i64 %last)")
     body = "\n".join(lines)
-    head = f"define void {global_name(f'{symbol}.task')}(ptr %arguments, i64 %first, i64 %last) #0"
+    head = f"define void {global_name(f'{symbol}.task')}(ptr %arguments, i64 %first, i64 %last, i64 %who) #0"
     functions.append(Function(f"{symbol}.task", f"{head} {{\n{body}\n  ret void\n}}"))
     return functions
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+from lucid.codegen.loops import Kernel
+
 ALIGNMENT = 64
 
 
@@ -51,6 +53,11 @@ def plan_memory(lifetimes: Sequence[Lifetime]) -> MemoryPlan:
         placed.append((at, at + size, life))
         total = max(total, at + size)
     return MemoryPlan(offsets, total)
+
+
+def plan_scratch(kernel: Kernel) -> MemoryPlan:
+    """Where a kernel's scratch buffers lie, by name, in memory that each thread has for itself."""
+    return plan_static([(b.name, b.size * b.dtype.itemsize) for b in kernel.buffers if b.role == "scratch"], ())
 
 
 def plan_static(kept: Sequence[tuple[Hashable, int]], rings: Sequence[tuple[Hashable, Lifetime]]) -> MemoryPlan:

@@ -23,7 +23,7 @@ from lucid.codegen.lower_winograd import lower_winograd
 from lucid.codegen.order import normal_form
 from lucid.codegen.partials import split_reductions
 from lucid.codegen.phases import split_phases
-from lucid.codegen.plan import Lifetime, MemoryPlan, plan_memory, plan_static
+from lucid.codegen.plan import Lifetime, MemoryPlan, plan_memory, plan_scratch, plan_static
 from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose, Winograd
 from lucid.codegen.sequence import reuse, root, sequence
 from lucid.codegen.spec import KernelSpec, affine_axes
@@ -41,7 +41,7 @@ Override: TypeAlias = Callable[[KernelSpec, Schedule], Schedule]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value lives: a region (input, output, arena or static) and an index or byte offset in it."""
+    """Where a value lives: a region (input, output, arena, static or scratch) and an index or byte offset in it."""
 
     region: str
     at: int
@@ -54,7 +54,7 @@ class Step:
     spec: KernelSpec
     schedule: Schedule
     kernel: int
-    arguments: tuple[Hashable, ...]  # values, in the order of the kernel's buffers
+    arguments: tuple[Hashable, ...]  # values (places, of scratch memory), in the order of the kernel's buffers
 
 
 @dataclass
@@ -76,6 +76,15 @@ class Program:
     results: tuple[Node, ...]
     #: Output index to input index, for the outputs that are written straight over an input.
     in_place: dict[int, int] = field(default_factory=dict)
+
+    def place(self, argument: Hashable) -> Place:
+        """Where an argument of a step lies."""
+        return argument if isinstance(argument, Place) else self.places[argument][0]
+
+    @property
+    def scratch(self) -> int:
+        """Bytes of scratch memory that each thread needs."""
+        return max((plan_scratch(kernel).size for kernel in self.kernels), default=0)
 
     def __str__(self) -> str:
         lines = [f"program: arena {self.arena.size} bytes, static {self.static.size} bytes"]
@@ -190,7 +199,8 @@ class _Generator:
             number, schedule = lowered[key]
             stored = [s.node for s in spec.stores]
             merged = {over.get(x) for x in stored}
-            arguments = (*(x for x in spec.sources if x not in stored and x not in merged), *stored)
+            scratch = [Place("scratch", at) for at in plan_scratch(kernels[number]).offsets.values()]
+            arguments = (*(x for x in spec.sources if x not in stored and x not in merged), *stored, *scratch)
             steps.append(Step(spec, schedule, number, arguments))
         return steps, kernels
 
@@ -261,8 +271,7 @@ class _Generator:
         last: dict[Node, int] = {}
         for k, step in enumerate(steps):
             for x in step.arguments:
-                assert isinstance(x, Node)
-                if x not in places and x not in hoisted:
+                if isinstance(x, Node) and x not in places and x not in hoisted:
                     x = root(reused, x)
                     first.setdefault(x, k)
                     last[x] = k

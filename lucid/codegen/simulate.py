@@ -27,17 +27,17 @@ def simulate(program: Program, arrays: Sequence[Array], runs: int = 1) -> list[A
     memory = {"arena": np.full(program.arena.size, 0xFF, np.uint8), "static": np.zeros(program.static.size, np.uint8)}
 
     def at(value: Hashable) -> Array:
-        assert isinstance(value, Node)
-        place = program.places[value][0]
+        place = program.place(value)
         if place.region == "input":
             return flat[place.at]
         if place.region == "output":
             return results[place.at]
+        assert isinstance(value, Node)
         size = program.layouts[value].size * value.dtype.itemsize
         return memory[place.region][place.at : place.at + size].view(value.dtype)
 
     for step in program.prologue:
-        _run(program, step, [at(x) for x in step.arguments])
+        _run(program, step, [at(x) for x in step.arguments if isinstance(x, Node)])
     for _ in range(runs):
         born: set[Hashable] = set()
         for step in program.steps:
@@ -45,12 +45,14 @@ def simulate(program: Program, arrays: Sequence[Array], runs: int = 1) -> list[A
                 if store.node not in born:
                     born.add(store.node)
                     _spoil(program, step, store.node, at(store.node))
-            _run(program, step, [at(x) for x in step.arguments])
+            _run(program, step, [at(x) for x in step.arguments if isinstance(x, Node)])
     return [at(x).reshape(x.shape) if x.type.size else np.zeros(x.shape, x.dtype) for x in program.results]
 
 
 def _run(program: Program, step: Step, arguments: list[Array]) -> None:
-    interpret(program.kernels[step.kernel], arguments)
+    kernel = program.kernels[step.kernel]
+    scratch = [np.full(b.size, np.nan, b.dtype) for b in kernel.buffers if b.role == "scratch"]
+    interpret(kernel, [*arguments, *scratch])
 
 
 def _spoil(program: Program, step: Step, node: Node, data: Array) -> None:

@@ -18,9 +18,10 @@ from lucid.runtime.jit import Object, compile_object
 if TYPE_CHECKING:
     from lucid.codegen.program import Program
 
-#: Slots of the table of addresses that the code is called with: the arena, the static memory, the thread pool, the
-#: function that shares work among its threads, and the first input. Outputs follow the inputs.
-ARENA, STATIC, THREADS, PARALLEL, FIRST = 0, 1, 2, 3, 4
+#: Slots of the table of addresses that the code is called with: the arena, the static memory, the threads' scratch
+#: memory, the thread pool, the function that shares work among its threads, and the first input. Outputs follow the
+#: inputs.
+ARENA, STATIC, SCRATCH, THREADS, PARALLEL, FIRST = 0, 1, 2, 3, 4, 5
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Binary:
     objects: tuple[Object, ...]
     arena: int
     static: int
+    #: Of each thread.
+    scratch: int
     has_prologue: bool
     #: Output index to input index, for the outputs that are written straight over an input.
     in_place: dict[int, int]
@@ -38,7 +41,12 @@ class Binary:
     def of(program: Program, objects: Sequence[Object]) -> Binary:
         """What ``objects``, compiled from ``program``, need to run."""
         return Binary(
-            tuple(objects), program.arena.size, program.static.size, bool(program.prologue), dict(program.in_place)
+            tuple(objects),
+            program.arena.size,
+            program.static.size,
+            program.scratch,
+            bool(program.prologue),
+            dict(program.in_place),
         )
 
     @staticmethod
@@ -48,12 +56,14 @@ class Binary:
         if data is None:
             return None
         objects, facts = _unpacked(data)
-        return Binary(objects, facts["arena"], facts["static"], facts["has_prologue"], dict(facts["in_place"]))
+        sizes = facts["arena"], facts["static"], facts["scratch"]
+        return Binary(objects, *sizes, facts["has_prologue"], dict(facts["in_place"]))
 
     def store(self, key: bytes) -> None:
         facts = {
             "arena": self.arena,
             "static": self.static,
+            "scratch": self.scratch,
             "has_prologue": self.has_prologue,
             "in_place": list(self.in_place.items()),
         }

@@ -26,7 +26,7 @@ from lucid.codegen.strategy import SMALLEST_SHARED_WORK
 from lucid.codegen.target import Target
 from lucid.ir.graph import Graph, Node
 from lucid.ir.passes.pipeline import Pipeline
-from lucid.runtime.binary import ARENA, FIRST, PARALLEL, STATIC, THREADS, Binary
+from lucid.runtime.binary import ARENA, FIRST, PARALLEL, SCRATCH, STATIC, THREADS, Binary
 from lucid.runtime.jit import Object, compile_object
 from lucid.runtime.progress import Progress
 
@@ -147,12 +147,12 @@ def entry_functions(program: Program) -> Iterator[Function]:
     inputs = len(program.graph.inputs)
 
     def slot(value: Hashable) -> Argument:
-        place = program.places[value][0]
+        place = program.place(value)
         if place.region == "input":
             return FIRST + place.at
         if place.region == "output":
             return FIRST + inputs + place.at
-        return (ARENA if place.region == "arena" else STATIC), place.at
+        return {"arena": ARENA, "static": STATIC, "scratch": SCRATCH}[place.region], place.at
 
     turns = [shared_turns(k, w) for k, w in zip(program.kernels, program.work, strict=True)]
     rests = [bool(n) and split_parallel(k)[1] is not None for k, n in zip(program.kernels, turns, strict=True)]

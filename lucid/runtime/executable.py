@@ -20,7 +20,7 @@ from lucid.codegen.target import Target
 from lucid.errors import IRError
 from lucid.ir.graph import Array, Graph, Node
 from lucid.ir.passes.pipeline import Pipeline
-from lucid.runtime.binary import ARENA, FIRST, PARALLEL, STATIC, THREADS, Binary
+from lucid.runtime.binary import ARENA, FIRST, PARALLEL, SCRATCH, STATIC, THREADS, Binary
 from lucid.runtime.fingerprint import graph_key
 from lucid.runtime.jit import CompiledModule, assembly, call
 from lucid.runtime.threads import POOL
@@ -108,6 +108,7 @@ class Executable:
         self._table = np.zeros(FIRST + len(self._types) + len(self._outputs), np.uintp)
         self._table[ARENA] = self._arena.ctypes.data
         self._table[STATIC] = self._static.ctypes.data
+        self._threads_memory = _aligned_bytes(0)
         self._table[PARALLEL] = POOL.function()
         self._address = self._table.ctypes.data
         #: Arrays of the last call whose addresses are in the table, as weak references: nothing is kept alive.
@@ -132,7 +133,7 @@ class Executable:
     @property
     def memory(self) -> int:
         """Bytes held between calls."""
-        return self.binary.arena + self.binary.static
+        return self.binary.arena + self.binary.static + self._threads_memory.size
 
     def addresses(self) -> dict[str, Any]:
         """Where the regions of memory were at the last call: two base addresses, and one address per input and
@@ -143,6 +144,7 @@ class Executable:
         return {
             "arena": table[ARENA],
             "static": table[STATIC],
+            "scratch": table[SCRATCH],
             "input": table[FIRST:outputs],
             "output": table[outputs:],
         }
@@ -187,6 +189,9 @@ class Executable:
                 table[first + k] = result.ctypes.data
                 results.append(result)
             table[THREADS] = pool = POOL.take()
+            if self._threads_memory.size < self.binary.scratch * POOL.size:
+                self._threads_memory = _aligned_bytes(self.binary.scratch * POOL.size)
+                table[SCRATCH] = self._threads_memory.ctypes.data
             try:
                 if self._prologue is not None and (refresh or not self._fresh):
                     call(self._prologue, self._address)

@@ -40,7 +40,7 @@ def profile(executable: Executable, arrays: Sequence[Array], repeats: int = 5) -
     slots = executable.addresses()
 
     def pointer(value: Hashable) -> int:
-        place = program.places[value][0]
+        place = program.place(value)
         base = slots[place.region]
         address: int = base[place.at] if isinstance(base, list) else base + place.at
         return address
@@ -75,11 +75,11 @@ def _functions(executable: Executable, number: int) -> list[Callable[[list[int]]
     if not turns:
         return [plain(kernel.name)]
     address = module.address(f"{kernel.name}.task")
-    task = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)
+    task = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 3)(address)
 
     def shared(arguments: list[int]) -> None:
         table = np.array(arguments, np.uintp)
-        task(table.ctypes.data, 0, turns)
+        task(table.ctypes.data, 0, turns, 0)
 
     return [shared] if split_parallel(kernel)[1] is None else [shared, plain(f"{kernel.name}.rest")]
 

@@ -94,7 +94,8 @@ out:
   ret void
 }}
 
-define internal void @work(ptr %pool, i64 %number, ptr %task, ptr %arguments, i64 %turns, i64 %pieces) nounwind {{
+define internal void @work(ptr %pool, i64 %number, ptr %task, ptr %arguments, i64 %turns, i64 %pieces,
+                           i64 %who) nounwind {{
 {word("fo", _FINISHED)}
   br label %look
 look:
@@ -116,7 +117,7 @@ do:
   %b = mul i64 %turns, %after
   %first = udiv i64 %a, %pieces
   %end = udiv i64 %b, %pieces
-  call void %task(ptr %arguments, i64 %first, i64 %end)
+  call void %task(ptr %arguments, i64 %first, i64 %end, i64 %who)
   %count = atomicrmw add ptr %fo, i64 1 release
   br label %look
 out:
@@ -127,7 +128,7 @@ define void @parallel(ptr %pool, ptr %task, ptr %arguments, i64 %turns) nounwind
   %alone = icmp eq ptr %pool, null
   br i1 %alone, label %serial, label %several
 serial:
-  call void %task(ptr %arguments, i64 0, i64 %turns)
+  call void %task(ptr %arguments, i64 0, i64 %turns, i64 0)
   ret void
 several:
 {word("co", _THREADS)}
@@ -139,7 +140,7 @@ several:
   call void @publish(ptr %pool, ptr %task, ptr %arguments, i64 %turns, i64 %pieces)
   %ticket = load atomic i64, ptr %pool monotonic, align 8
   %number = and i64 %ticket, 4294967295
-  call void @work(ptr %pool, i64 %number, ptr %task, ptr %arguments, i64 %turns, i64 %pieces)
+  call void @work(ptr %pool, i64 %number, ptr %task, ptr %arguments, i64 %turns, i64 %pieces, i64 0)
   br label %spin
 spin:
   %n = phi i64 [ 0, %several ], [ %n1, %again ]
@@ -160,7 +161,7 @@ out:
   ret void
 }}
 
-define void @worker(ptr %pool, i64 %start) nounwind {{
+define void @worker(ptr %pool, i64 %start, i64 %who) nounwind {{
 {word("to", _TASK)}
 {word("ao", _ARGUMENTS)}
 {word("no", _TURNS)}
@@ -194,7 +195,7 @@ share:
   %arguments = load ptr, ptr %ao
   %turns = load i64, ptr %no
   %pieces = load i64, ptr %po
-  call void @work(ptr %pool, i64 %number, ptr %task, ptr %arguments, i64 %turns, i64 %pieces)
+  call void @work(ptr %pool, i64 %number, ptr %task, ptr %arguments, i64 %turns, i64 %pieces, i64 %who)
   br label %idle
 out:
   ret void
@@ -279,10 +280,11 @@ class ThreadPool:
         self._memory = memory[skip : skip + _WORDS]
         self._memory[_THREADS] = self.size
         address = self._module.address("worker")
-        work = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(address)
+        work = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)
         pool = self._memory.ctypes.data
         self._workers = [
-            threading.Thread(target=work, args=(pool, 0), name=f"lucid-{k}", daemon=True) for k in range(1, self.size)
+            threading.Thread(target=work, args=(pool, 0, k), name=f"lucid-{k}", daemon=True)
+            for k in range(1, self.size)
         ]
         for worker in self._workers:
             worker.start()
