@@ -244,7 +244,7 @@ class _Winograd(Nest):
                         x = Splat(Read(self.inputs, add(add(image, here), integer(j * depth))), lanes)
                         loop.extend(Set(a, self.multiply_add(x, w, a)) for a, w in zip(accs, row, strict=True))
 
-            self.steps(self.window.channel, min(4, channels), step, out)
+            self.steps(self.window.channel, min(self.schedule.unroll, channels), step, out)
             place = scale(add(scale(which, self.block), at), width)
             for j, accs in enumerate(accumulators):
                 for v, acc in enumerate(accs):

@@ -113,12 +113,19 @@ class Winograd:
         vectors: vectors of output channels in a register tile.
         block: image tiles transformed together.
         tile: image tiles in a register tile.
+        unroll: input channels multiplied at once.
     """
 
     lanes: int
     vectors: int
     block: int
     tile: int
+    unroll: int = 4
+
+    @property
+    def registers(self) -> int:
+        """Accumulators, one row of the weights, and one broadcast."""
+        return self.vectors * (self.tile + 1) + 1
 
     def __str__(self) -> str:
         return f"winograd(tile={self.tile} x {self.vectors}*{self.lanes}, block={self.block})"

@@ -131,4 +131,4 @@ def _block(tiles: int, inputs: int, vectors: int, target: Target) -> tuple[int, 
             if best is None or cost < best[0]:
                 best = cost, block, tile
     assert best is not None
-    return best[1], best[2]
+    return best[1], min(best[1], best[2])

@@ -1,7 +1,7 @@
 """The weights of a 3 x 3 convolution as Winograd's algorithm F(2x2, 3x3) multiplies them.
 
 Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2015). The code generator adds this op where a
-schedule asks for it; its result is no function's derivative, so it has none itself.
+schedule asks for it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import numpy as np
 
 from lucid.errors import DTypeError, ShapeError
 from lucid.ir.expr import Axis, Expr, Operand, const, select
-from lucid.ir.graph import Array, BadSample, Op, Sample
+from lucid.ir.graph import Array, BadSample, Node, Op, Sample
 from lucid.ir.types import TensorType, float32, float64, int32
 from lucid.ops.common import quiet, require_float
+from lucid.ops.movement import flip as reverse
 from lucid.ops.sampling import smooth
+from lucid.ops.slicing import concat, slice_
 
 
 class WinogradWeights(Op):
@@ -25,7 +27,6 @@ class WinogradWeights(Op):
     """
 
     name = "winograd_weights"
-    differentiable = False
 
     def infer(self, w: TensorType, *, flip: bool) -> TensorType:
         require_float(self.name, w=w)
@@ -58,6 +59,23 @@ class WinogradWeights(Op):
 
         columns = [along(tap(0, m), tap(1, m), tap(2, m), row) for m in range(3)]
         return along(columns[0], columns[1], columns[2], column)
+
+    def vjp(self, node: Node, g: Node) -> tuple[Node]:
+        def along(x: Node, axis: int) -> Node:
+            rows = [
+                slice_(
+                    x,
+                    start=tuple(k if d == axis else 0 for d in range(5)),
+                    stop=tuple(k + 1 if d == axis else n for d, n in enumerate(x.shape)),
+                    step=(1,) * 5,
+                )
+                for k in range(4)
+            ]
+            outer, inner = (rows[1] + rows[2]) * 0.5, (rows[1] - rows[2]) * 0.5
+            return concat(rows[0] + outer, inner, rows[3] + outer, axis=axis)
+
+        taps = along(along(g, 2), 1)
+        return (reverse(taps, axes=(1, 2)) if node.attrs["flip"] else taps,)
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
         for shape, flip in (((1, 3, 3, 2, 16), False), ((2, 3, 3, 3, 8), True), ((1, 3, 3, 0, 4), False)):

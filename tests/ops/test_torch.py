@@ -131,6 +131,14 @@ def scatter_add(g: Any, indices: Any, *, axis: int, size: int) -> Any:
     return zeros.index_add(axis, i, g.reshape((*g.shape[:axis], i.numel(), *rest)))
 
 
+def winograd_weights(w: Any, *, flip: bool) -> Any:
+    def along(x: Any, axis: int) -> Any:
+        a, b, c = x.unbind(axis)
+        return torch.stack([a, (a + b + c) / 2, (a - b + c) / 2, c], axis)
+
+    return along(along(w.flip(1, 2) if flip else w, 1), 2)
+
+
 def one_hot(x: Any, *, classes: int, dtype: Any) -> Any:
     return (x.long()[..., None] == torch.arange(classes)).to(dtype_of(dtype))
 
@@ -186,6 +194,7 @@ COUNTERPART: dict[str, Callable[..., Any]] = {
     "conv2d": conv2d,
     "conv2d_input_grad": conv2d_input_grad,
     "conv2d_weight_grad": conv2d_weight_grad,
+    "winograd_weights": winograd_weights,
     "max_pool2d": max_pool2d,
     "max_pool2d_index": max_pool2d_index,
     "max_pool2d_input_grad": max_pool2d_input_grad,
