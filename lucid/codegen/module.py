@@ -61,7 +61,7 @@ def emit_entry(symbol: str, calls: Iterable[Call], pool: tuple[int, int] = (0, 0
         shared = b.pure(f"alloca [{MOST_ARGUMENTS} x ptr], align 8")
         for k, pointer in enumerate(pointers):
             b.effect(f"store ptr {pointer}, ptr {b.pure(f'getelementptr ptr, ptr {shared}, i64 {k}', shared)}, align 8")
-        task = function(f"{call.symbol}.task", "ptr, i64, i64")
+        task = function(f"{call.symbol}.task", "ptr, i64, i64, i64")
         b.effect(f"call void {at(pool[1])}(ptr {at(pool[0])}, ptr {task}, ptr {shared}, i64 {call.turns})")
         if call.rest:
             b.effect(f"call void {function(f'{call.symbol}.rest', types)}({passed})")
@@ -71,9 +71,7 @@ def emit_entry(symbol: str, calls: Iterable[Call], pool: tuple[int, int] = (0, 0
 def emit_parallel(kernel: Kernel, target: Target, *, symbol: str) -> list[Function]:
     """A kernel whose parallel loop several threads may share.
 
-    ``@symbol.range`` runs some turns of the loop, ``@symbol.task`` does so with its pointers in an array and the number
-    of the thread, which has scratch memory of its own, and ``@symbol.rest`` is what stands beside the loop, if anything
-    does.
+    ``@symbol.range`` runs some turns of the loop, and ``@symbol.rest`` is what stands beside it, if anything does.
     """
     if len(kernel.buffers) > MOST_ARGUMENTS:
         raise CodegenError(f"kernel {kernel.name} has more than {MOST_ARGUMENTS} buffers")
@@ -81,6 +79,14 @@ def emit_parallel(kernel: Kernel, target: Target, *, symbol: str) -> list[Functi
     functions = [emit_kernel(shared, target, symbol=f"{symbol}.range", ranged=True)]
     if rest is not None:
         functions.append(emit_kernel(rest, target, symbol=f"{symbol}.rest"))
+    return functions
+
+
+def emit_task(kernel: Kernel, *, symbol: str) -> Function:
+    """``@symbol.task``: runs ``@symbol.range``, which may be in another module, on pointers in an array.
+
+    It is told the number of the thread, which has scratch memory of its own.
+    """
     lines = [f"  %mine = mul i64 %who, {plan_scratch(kernel).size}"]
     for k, buffer in enumerate(kernel.buffers):
         lines.append(f"  %a{k} = getelementptr ptr, ptr %arguments, i64 {k}")
@@ -90,11 +96,14 @@ def emit_parallel(kernel: Kernel, target: Target, *, symbol: str) -> list[Functi
         else:
             lines.append(f"  %p{k} = load ptr, ptr %a{k}, align 8")
     passed = ", ".join(f"ptr %p{k}" for k in range(len(kernel.buffers)))
-    lines.append(f"  call void {global_name(f'{symbol}.range')}({passed}, i64 %first, i64 %last)")
+    name = global_name(f"{symbol}.range")
+    lines.append(f"  call void {name}({passed}, i64 %first, i64 %last)")
     body = "\n".join(lines)
     head = f"define void {global_name(f'{symbol}.task')}(ptr %arguments, i64 %first, i64 %last, i64 %who) #0"
-    functions.append(Function(f"{symbol}.task", f"{head} {{\n{body}\n  ret void\n}}"))
-    return functions
+    types = ", ".join([*["ptr"] * len(kernel.buffers), "i64", "i64"])
+    return Function(
+        f"{symbol}.task", f"{head} {{\n{body}\n  ret void\n}}", frozenset((f"declare void {name}({types})",))
+    )
 
 
 def parallel_turns(kernel: Kernel) -> int:

@@ -186,7 +186,8 @@ class _Generator:
         steps: list[Step] = []
         for spec in specs:
             written = place(spec, self.layouts, over)
-            key = spec if self.override is not None else (structure(written), id(spec) in self.contractions)
+            kind = id(spec) in self.contractions, spec.window is not None
+            key = spec if self.override is not None else (structure(written), kind)
             if key not in lowered:
                 kernel, schedule, work = self._lower_one(spec, written)
                 number = numbers.setdefault((kernel.buffers, kernel.body), len(kernels))

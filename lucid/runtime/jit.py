@@ -57,8 +57,12 @@ class CompiledModule:
         return address
 
 
-def compile_object(llvm_text: str, target: Target) -> Object:
+def compile_object(llvm_text: str, target: Target, optimise: bool = True) -> Object:
     """Compile a module whose code may run on ``target``.
+
+    Args:
+        optimise: False for code that is not worth the time: instruction selection and register allocation at their
+            simplest.
 
     Raises:
         CodegenError: LLVM refuses the text, or this process cannot run code for ``target``.
@@ -69,7 +73,7 @@ def compile_object(llvm_text: str, target: Target) -> Object:
     with _LOCK:
         module = _parse(llvm_text)
         symbols = [f.name for f in module.functions if not f.is_declaration and f.linkage.name == "external"]
-        return Object(_machine(target).emit_object(module), tuple(symbols))
+        return Object(_machine(target, 2 if optimise else 0).emit_object(module), tuple(symbols))
 
 
 def compile_module(llvm_text: str, target: Target) -> CompiledModule:
@@ -124,10 +128,10 @@ def _after_fork() -> None:
 
 
 @lru_cache(maxsize=16)
-def _machine(target: Target) -> Any:
+def _machine(target: Target, level: int = 2) -> Any:
     llvm = _llvm()
     return llvm.Target.from_triple(target.triple).create_target_machine(
-        cpu=target.cpu, features=target.feature_string, opt=2, reloc="pic", codemodel="small"
+        cpu=target.cpu, features=target.feature_string, opt=level, reloc="pic", codemodel="small"
     )
 
 
