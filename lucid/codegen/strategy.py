@@ -34,6 +34,10 @@ WINDOW_COST = 1.25
 #: What copying an element into another layout costs, in multiply-adds of whole vectors: memory is that much slower.
 COPY_COST = 2.0
 
+#: Pixels of a row that a depthwise tile covers. It reads as much as it multiplies: channels run innermost, so that a
+#: few pixels are read side by side to their ends; more of them would be more streams than a core can foresee.
+DEPTHWISE_ROW = 7
+
 #: Multiply-adds per step of the innermost loop; more only grows the code.
 LARGEST_STEP = 128
 
@@ -233,6 +237,9 @@ def contraction_schedule(placed: Placed, lanes: int, target: Target) -> Contract
     room = max(1, (target.vector_registers - spare - vectors) // vectors)
     if vectors == 1:
         room = min(room, 14)  # one broadcast a multiply-add is bound by the load ports anyway: keep the code small
+    depthwise = bool(steps[vector])
+    if depthwise and max((a.extent for a in placed.axes if steps[a] and not along[a]), default=0) > DEPTHWISE_ROW:
+        room = min(room, DEPTHWISE_ROW)
     tile = _tile(placed, vector, steps, along, room)
     size = prod(n for _, n in tile)
     offset = placed.stores[0].offset
@@ -244,9 +251,12 @@ def contraction_schedule(placed: Placed, lanes: int, target: Target) -> Contract
     panels = [*(a for a in rest if along[a]), vector]
     rest = [a for a in rest if not along[a]]
     before = _panels_after(found, rest, prod(a.extent for a in panels) // (lanes * vectors), target)
-    order = [*rest[:before], *panels, *rest[before:], *inner]
+    order = [*rest, *inner, *panels] if depthwise else [*rest[:before], *panels, *rest[before:], *inner]
     reduction = sorted(reduce.axes, key=lambda a: (-abs(along[a] or 0), -abs(steps[a] or 0)))
     unroll = _unroll(reduction[-1], tile, steps, size * vectors)
+    if depthwise:  # pixels that neighbouring taps share are read once, if there is room to hold them
+        held = reduction[-1].extent <= 3 and 2 * size * vectors <= target.vector_registers
+        unroll = reduction[-1].extent if held else 1
     block = _block(placed, reduce, reduction, unroll, target)
     return Contraction(
         vector=vector.name,

@@ -1,0 +1,104 @@
+"""Depthwise convolutions inside a net: channels fill the vectors, neighbouring taps share the pixels they read."""
+
+from __future__ import annotations
+
+import pytest
+
+from lucid import ops
+from lucid.autodiff import gradients
+from lucid.codegen.asm import asm_stats, function, inner_loops
+from lucid.codegen.program import Step
+from lucid.codegen.schedule import Contraction
+from lucid.codegen.target import Target
+from lucid.ir.graph import Graph, Node, input_node
+from lucid.ir.types import TensorType, float32
+from lucid.runtime.executable import Executable, build
+
+
+def value(*shape: int) -> Node:
+    return input_node(TensorType(shape, float32))
+
+
+def pointwise(x: Node, w: Node) -> Node:
+    return ops.conv2d(x, w, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1)
+
+
+def separable(channels: int, size: int, stride: int, taps: int, level: str, *, backward: bool = False) -> Executable:
+    """Pointwise, depthwise, pointwise; or the gradients of that."""
+    target = Target.of(level)
+    if not Target.host().supports(target):
+        pytest.skip(f"this machine has no {level}")
+    x, first = value(2, 8, size, size), value(channels, 8, 1, 1)
+    w, last = value(channels, 1, taps, taps), value(8, channels, 1, 1)
+    side = (taps // 2, taps // 2)
+    inner = ops.relu(pointwise(x, first))
+    y = ops.conv2d(inner, w, stride=(stride, stride), padding=(side, side), dilation=(1, 1), groups=channels)
+    z = pointwise(ops.relu(y), last)
+    inputs = [x, first, w, last]
+    if not backward:
+        return build(Graph(inputs, [z]), target=target, parameters=inputs[1:])
+    g = value(*z.shape)
+    found = [d for d in gradients([z], inputs, [g]) if d is not None]
+    return build(Graph([*inputs, g], found), target=target, parameters=inputs[1:])
+
+
+def depthwise(run: Executable) -> list[Step]:
+    """The steps that reduce over both taps."""
+    return [
+        s for s in run.program.steps if isinstance(s.schedule, Contraction) and {"ki", "kj"} <= {*s.schedule.reduce}
+    ]
+
+
+SHAPES = [
+    (32, 28, 1, 3),
+    (96, 28, 2, 3),
+    (576, 14, 1, 3),
+    (100, 15, 1, 3),
+    (32, 7, 1, 3),
+    (48, 20, 1, 5),
+    (48, 22, 3, 7),
+]
+
+
+@pytest.mark.parametrize("level", ["avx512", "avx2"])
+@pytest.mark.parametrize(("channels", "size", "stride", "taps"), SHAPES)
+def test_its_inner_loop_holds_a_tile_of_pixels(channels: int, size: int, stride: int, taps: int, level: str) -> None:
+    run = separable(channels, size, stride, taps, level)
+    (step,) = depthwise(run)
+    schedule = step.schedule
+    assert isinstance(schedule, Contraction)
+    name, asm = run.program.kernels[step.kernel].name, run.text("asm")
+    body = function(asm, f"{name}.range") or function(asm, f"{name}.task") or function(asm, name)
+    hot = max((asm_stats(loop) for loop in inner_loops(body)), key=lambda s: s.fma)
+    tile = schedule.vectors
+    for _, pixels in schedule.tile:
+        tile *= pixels
+    assert tile >= 4
+    assert hot.fma == tile * schedule.unroll
+    assert hot.vector_spills == hot.reloads == hot.calls == 0
+
+
+def test_taps_that_share_pixels_read_them_once() -> None:
+    run = separable(32, 28, 1, 3, "avx512")
+    (step,) = depthwise(run)
+    schedule = step.schedule
+    assert isinstance(schedule, Contraction)
+    assert schedule.unroll == 3
+    ((_, pixels),) = schedule.tile
+    asm = run.text("asm")
+    name = run.program.kernels[step.kernel].name
+    body = function(asm, f"{name}.range") or function(asm, f"{name}.task") or function(asm, name)
+    hot = max(inner_loops(body), key=lambda loop: asm_stats(loop).fma)
+    reads = sum("(" in line and "zmm" in line for line in hot.splitlines())
+    # One pixel more for each further tap, and the taps themselves; without sharing it would be pixels * 3.
+    assert reads <= (pixels + 2 + 3) * schedule.vectors
+
+
+def test_gradients_keep_channels_in_vectors() -> None:
+    run = separable(
+        96, 14, 1, 3, "avx512" if Target.host().supports(Target.of("avx512")) else "baseline", backward=True
+    )
+    for step in depthwise(run):
+        schedule = step.schedule
+        assert isinstance(schedule, Contraction)
+        assert schedule.vector.startswith("i1")
