@@ -315,7 +315,7 @@ class _Winograd(Nest):
         self._where_inside(tile, p, q, inside, body)
 
     def _store_at(self, frame: Frame, value: Value, body: list[Stmt]) -> None:
-        self.reduced = {self.reduce: value}
+        frame.reduced[self.reduce] = value
         self.store(self.placed.stores[0], frame, body)
 
     def _where_inside(self, tile: _Tile, p: int, q: int, inside: list[Stmt], body: list[Stmt]) -> None:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import lucid
+from lucid.codegen.loops import For, statements
 from lucid.codegen.program import generate
 from lucid.codegen.schedule import Winograd
 from lucid.codegen.simulate import simulate
@@ -184,3 +185,15 @@ def test_weights_are_transformed_once() -> None:
     program = generate(graph, Target.host(), parameters=parameters)
     assert "winograd_weights" in [s.spec.name for s in program.prologue]
     assert "winograd_weights" not in [s.spec.name for s in program.steps]
+
+
+def test_sums_of_products_are_only_for_blocks_that_need_them() -> None:
+    """Direct sums stand once for each vector of a tile's outputs: none is hidden in what follows the products."""
+    x, w, b = np.zeros((1, 32, 8, 8), np.float32), np.zeros((32, 32, 3, 3), np.float32), np.zeros(32, np.float32)
+    graph, parameters = layer(x, w, b, 1)
+    program = generate(graph, Target.host(), parameters=parameters)
+    (step,) = [s for s in program.steps if isinstance(s.schedule, Winograd)]
+    taps = [
+        s for s in statements(program.kernels[step.kernel].body) if isinstance(s, For) and s.var.name.startswith("ki")
+    ]
+    assert len(taps) == 4 * step.schedule.vectors
