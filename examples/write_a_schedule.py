@@ -24,8 +24,8 @@ from lucid.runtime.executable import build
 # A convolution in the middle of a net, and what it should give.
 lucid.manual_seed(0)
 lucid.set_num_threads(1)
-images, weight = lucid.randn(1, 128, 28, 28), lucid.randn(128, 128, 3, 3)
-graph = lucid.graph(F.conv2d(images, weight, padding=1), inputs={"images": images, "weight": weight})
+images, weight = lucid.randn(1, 128, 28, 28), lucid.randn(128, 128, 5, 5)
+graph = lucid.graph(F.conv2d(images, weight, padding=2), inputs={"images": images, "weight": weight})
 (expected,) = lucid.evaluate(graph)
 operations = 2 * expected.size * weight[0].size
 

@@ -24,6 +24,7 @@ from lucid.ir.expr import (
     Select,
     axes,
     free_axes,
+    index,
     loads,
     rewrite,
     substitute,
@@ -108,6 +109,10 @@ def permutes(load: Load, over: Sequence[Axis]) -> bool:
     longer = [i for i, n in zip(load.index, load.type.shape, strict=True) if n != 1]
     axes = {a for a in over if a.extent != 1}
     return len(longer) == len(axes) and set(longer) == axes
+
+
+def _always_first(position: Expr) -> bool:
+    return position == index(0) or (isinstance(position, Axis) and position.extent == 1)
 
 
 def _evaluations(fused: _Fused, read: Load) -> int:
@@ -245,12 +250,18 @@ class _Fusion:
         return list(found)
 
     def _loads_plainly(self, user: Node, fused: _Fused) -> bool:
-        """A padded load tests bounds of the value it names: only a pure transpose may be looked through."""
+        """A padded load tests bounds of the value it names: only a pure transpose may be looked through.
+
+        An axis of one position that the transpose drops has bounds to test too, unless the load never leaves it.
+        """
         for load in loads(self.raw[user].own):
             if load.source is fused.node and load.fill is not None:
                 expr = fused.expr
                 if not (isinstance(expr, Load) and expr.fill is None and permutes(expr, fused.axes)):
                     return False
+                for axis, position in zip(fused.axes, load.index, strict=True):
+                    if axis not in expr.index and not _always_first(position):
+                        return False
         return True
 
     def _map_into(self, fused: _Fused, user: Node) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from lucid import ops
@@ -81,6 +82,15 @@ def test_an_epilogue_joins_whatever_axes_have_one_position(batch: int, pixels: i
     y = ops.relu(conv(x, w) + ops.reshape(b, shape=(1, 8, 1, 1)) + r)
     specs = [s.spec for s in generate(Graph([x, w, b, r], [y]), AVX512).steps]
     assert [s.name for s in specs if not isinstance(s.stores[0].value, Load)] == ["conv2d_reshape_add_add_and_1_more"]
+
+
+def test_padding_of_one_position_keeps_its_bounds() -> None:
+    """The gradient of ``x[1]``: a reshape adds the axis that is padded, and must not be looked through."""
+    x = value(4)
+    padded = ops.pad(ops.reshape(x, shape=(1, 4)), low=(1, 0), high=(1, 0), interior=(0, 0), value=0.0)
+    feed = np.arange(1, 5, dtype=np.float32)
+    (result,) = build(Graph([x], [padded]))([feed])
+    assert result.tolist() == [[0] * 4, [1, 2, 3, 4], [0] * 4]
 
 
 def test_elementwise_chains_are_one_kernel() -> None:
