@@ -41,7 +41,7 @@ from lucid.codegen.loops import (
     add,
     integer,
 )
-from lucid.codegen.order import by_rows, interned, normal_form
+from lucid.codegen.order import Kept, by_rows, interned, keeping, kept, normal_form
 from lucid.codegen.schedule import MapReduce
 from lucid.errors import IRError, ScheduleError
 from lucid.ir.expr import (
@@ -78,7 +78,14 @@ def lower_map(placed: Placed, name: str, schedule: MapReduce, *, fma: bool = Tru
     placed, serial = normal_form(placed), None
     if schedule.rows:
         placed, serial = by_rows(placed, schedule.rows)
-    return Nest(placed, schedule.lanes, schedule.unroll, fma, schedule.vectors, serial).build(name, note)
+    held = None
+    if schedule.keep:
+        held = kept(placed)
+        if held is None:
+            raise ScheduleError(f"{schedule}: no reduction computes what the result needs at every position")
+        placed = keeping(placed, held)
+    nest = Nest(placed, schedule.lanes, schedule.unroll, fma, schedule.vectors, serial, held)
+    return nest.build(name, note)
 
 
 @dataclass
@@ -113,7 +120,14 @@ class Nest:
     """Builds one kernel; the contraction nest extends it with register tiles."""
 
     def __init__(
-        self, placed: Placed, lanes: int, unroll: int, fma: bool, vectors: int = 1, serial: Axis | None = None
+        self,
+        placed: Placed,
+        lanes: int,
+        unroll: int,
+        fma: bool,
+        vectors: int = 1,
+        serial: Axis | None = None,
+        held: Kept | None = None,
     ):
         self.placed = placed = interned(placed)
         self.fma = fma
@@ -122,6 +136,8 @@ class Nest:
         self.vectors = vectors
         #: An output axis whose turns depend on each other: threads share the loops inside it.
         self.serial = serial
+        #: A reduction whose values are written to the result as it runs.
+        self.held = held
         self.names: dict[str, int] = {}
         self.free: dict[int, frozenset[Axis]] = {}
         self.keep: list[Expr] = []  # expressions looked up by id stay alive
@@ -530,6 +546,10 @@ class Nest:
             body.append(Set(accumulator, self.multiply_add(a, b, accumulator)))
             return
         value = wide(self._value(product, frame, body), lanes)
+        if self.held is not None and expr == self.held.reduce:
+            value = self.named("kept", value, body)
+            (store,) = self.placed.stores
+            self._write(PlacedStore(store.buffer, self.held.offset, product), value, frame, body)
         if own_mask:
             assert frame.mask is not None
             value = Sel(frame.mask, value, Lit(identity(expr.kind, expr.dtype).value, value.type))

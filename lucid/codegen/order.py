@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from lucid.codegen.access import Access, Placed, PlacedStore, accesses, coefficient, from_affine
+from lucid.codegen.spec import cost
 from lucid.errors import ScheduleError
-from lucid.ir.expr import Axis, Expr, Reduce, binary, identity, rewrite, select, substitute, walk
+from lucid.ir.expr import Axis, Expr, Reduce, binary, free_axes, identity, rewrite, select, substitute, walk
 from lucid.ir.index import Affine, affine
 
 
@@ -165,3 +167,45 @@ def by_rows(placed: Placed, rows: int) -> tuple[Placed, Axis]:
     value = binary({"sum": "add", "prod": "mul"}.get(reduce.kind, reduce.kind), begun, part)
     axes = (*placed.axes[:-1], block, *placed.axes[-1:])
     return Placed(placed.buffers, axes, (PlacedStore(store.buffer, store.offset, value),)), block
+
+
+class Kept(NamedTuple):
+    """A value that a reduction computes at every position of the result, which needs it too."""
+
+    reduce: Reduce
+    value: Expr
+    #: Where the reduction's position lies in the result.
+    offset: Expr
+
+
+def kept(placed: Placed) -> Kept | None:
+    """What the only result could hold while its reductions run, as the exponentials of a softmax do: of several such
+    values the one that costs the most; None if there is none.
+
+    The reduction must pass every position of the result, each once.
+    """
+    store = placed.stores[0]
+    if len(placed.stores) > 1 or store.buffer.role != "out":
+        return None
+    parts = dict.fromkeys(walk(store.value))
+    found = []
+    for reduce in (e for e in parts if isinstance(e, Reduce) and e.dtype == store.buffer.dtype):
+        free = free_axes(reduce)
+        missing = [a for a in placed.axes if a not in free and a.extent > 1]
+        over = [a for a in reduce.axes if a.extent > 1]
+        if not over or [a.extent for a in missing] != [a.extent for a in over]:
+            continue
+        value = substitute(reduce.body, dict(zip(over, missing, strict=True)))
+        if value in parts and not isinstance(value, Access):
+            found.append(Kept(reduce, value, substitute(store.offset, dict(zip(missing, over, strict=True)))))
+    return max(found, key=lambda k: cost(k.value), default=None)
+
+
+def keeping(placed: Placed, what: Kept) -> Placed:
+    """The same kernel with its last pass reading what the result holds already."""
+    (store,) = placed.stores
+
+    def visit(expr: Expr) -> Expr | None:
+        return Access(store.buffer, store.offset) if expr == what.value else None
+
+    return Placed(placed.buffers, placed.axes, (PlacedStore(store.buffer, store.offset, rewrite(store.value, visit)),))

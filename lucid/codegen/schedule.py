@@ -28,17 +28,19 @@ class MapReduce:
             memory in runs of so many vectors.
         rows: positions of the outermost axis of a reduction that are read side by side, all the way along the output,
             before the next so many are added to it in memory; it divides that axis. 0 leaves the result in registers.
+        keep: a value that a reduction and the result both need is computed once, and kept in the result's memory.
     """
 
     lanes: int
     unroll: int = 4
     vectors: int = 1
     rows: int = 0
+    keep: bool = False
 
     def __str__(self) -> str:
         strip = f", vectors={self.vectors}" if self.vectors > 1 else ""
         rows = f", rows={self.rows}" if self.rows else ""
-        return f"map(lanes={self.lanes}, unroll={self.unroll}{strip}{rows})"
+        return f"map(lanes={self.lanes}, unroll={self.unroll}{strip}{rows}{', keep' if self.keep else ''})"
 
 
 @dataclass(frozen=True)

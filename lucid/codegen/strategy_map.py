@@ -10,10 +10,11 @@ from math import ceil, prod
 
 from lucid.codegen.access import Access, Placed, accesses, coefficient
 from lucid.codegen.fuse import is_contraction
+from lucid.codegen.order import kept
 from lucid.codegen.schedule import MapReduce, Naive, Schedule
-from lucid.codegen.spec import cost
+from lucid.codegen.spec import EXPENSIVE, cost
 from lucid.codegen.target import Target
-from lucid.ir.expr import Axis, Reduce, free_axes, loads, walk
+from lucid.ir.expr import Axis, Expr, Reduce, free_axes, loads, walk
 
 #: Blocks of a long reduction: enough for any machine's threads to share, few enough to combine in no time.
 MOST_BLOCKS = 64
@@ -38,7 +39,8 @@ def map_schedule(placed: Placed, lanes: int) -> Schedule:
     last = next((a for a in reversed(placed.axes) if a.extent > 1), None)
     bodies = [e.body for s in placed.stores for e in walk(s.value) if isinstance(e, Reduce) and last in free_axes(e)]
     if lanes == 1 or last is None or not bodies:
-        return MapReduce(lanes, 4)
+        held = kept(placed)
+        return MapReduce(lanes, 4, keep=held is not None and _costly(held.value))
     strip = 2 if any(cost(body) > 8 for body in bodies) else STRIP
     rows = _rows(placed, last, strip * lanes)
     return MapReduce(lanes, 4, vectors=min(strip // 2 if rows else strip, ceil(last.extent / lanes)), rows=rows)
@@ -80,3 +82,9 @@ def _rows(placed: Placed, last: Axis, width: int) -> int:
     if any(coefficient(x.offset, last) != 1 for x in accesses(value.body) if coefficient(x.offset, value.axes[0]) != 0):
         return 0
     return next((n for n in range(ROWS, 3, -1) if value.axes[0].extent % n == 0), 0)
+
+
+def _costly(value: Expr) -> bool:
+    """Whether computing a value takes longer than reading it from the first-level cache."""
+    within = {id(part) for e in walk(value) if isinstance(e, Reduce) for part in walk(e)}
+    return any(getattr(e, "op", None) in EXPENSIVE and e.dtype.kind == "f" for e in walk(value) if id(e) not in within)

@@ -123,6 +123,31 @@ def test_rows_are_refused_where_they_do_not_fit() -> None:
         with_rows(Graph([x], [ops.relu(x)]), 4)
 
 
+@pytest.mark.parametrize("shape", [(5, 40), (3, 4, 19), (7, 1), (33,)])
+@pytest.mark.parametrize("lanes", [1, 4, 16])
+def test_what_a_reduction_computes_is_kept_in_the_result(shape: tuple[int, ...], lanes: int) -> None:
+    """A softmax computes each exponential once, with the same result."""
+    x = value(*shape)
+    graph = Graph([x], [ops.softmax(x, axis=len(shape) - 1)])
+    array = np.random.default_rng(0).standard_normal(shape, np.float32)
+    (want,) = simulate(generate(graph, Target.of("avx512"), override=lambda spec, chosen: MapReduce(lanes)), [array])
+    if shape[-1] == 1:
+        with pytest.raises(ScheduleError, match="no reduction computes"):
+            generate(graph, Target.of("avx512"), override=lambda spec, chosen: MapReduce(lanes, keep=True))
+        return
+    program = generate(graph, Target.of("avx512"), override=lambda spec, chosen: MapReduce(lanes, keep=True))
+    (got,) = simulate(program, [array])
+    np.testing.assert_array_equal(got, want)
+
+
+def test_a_softmax_keeps_its_exponentials_and_a_mean_keeps_nothing() -> None:
+    x = value(40, 100)
+    (step,) = generate(Graph([x], [ops.softmax(x, axis=1)]), Target.of("avx512")).steps
+    assert step.schedule == MapReduce(16, 4, keep=True)
+    (step,) = generate(Graph([x], [x - ops.max(x, axes=(1,), keepdims=True)]), Target.of("avx512")).steps[-1:]
+    assert step.schedule == MapReduce(16, 4)
+
+
 def test_wide_column_sums_run_by_rows_in_blocks() -> None:
     """A row at a time would leave a page between reads; threads share blocks of rows."""
     parts, total = generate(summed((4096, 4096), (0,)), Target.of("avx512")).steps
