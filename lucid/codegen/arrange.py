@@ -128,7 +128,7 @@ class _Arranger:
                     assert isinstance(source, Node)
                     low, high = self.halos.get(source, halo)
                     self.halos[source] = tuple(map(max, low, halo[0])), tuple(map(max, high, halo[1]))
-        for node in {s.stores[0].node for s in specs}.difference(self.outputs):
+        for node in {store.node for s in specs for store in s.stores}.difference(self.outputs):
             self.layouts[node] = self._home(node, orders.get(node, default_order(len(node.shape))))
 
     def _home(self, node: Node, order: tuple[int, ...]) -> Layout:

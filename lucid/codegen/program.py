@@ -26,6 +26,7 @@ from lucid.codegen.phases import split_phases
 from lucid.codegen.plan import Lifetime, MemoryPlan, plan_memory, plan_scratch, plan_static
 from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose, Winograd
 from lucid.codegen.sequence import reuse, root, sequence
+from lucid.codegen.siblings import merge_siblings
 from lucid.codegen.spec import KernelSpec, affine_axes
 from lucid.codegen.strategy import accepts_epilogue, schedule_for, work_of
 from lucid.codegen.strategy_map import blocks_of
@@ -92,8 +93,8 @@ class Program:
             if steps:
                 lines.append(f"{title}:")
             for step in steps:
-                node = step.spec.stores[0].node
-                lines.append(f"  k{step.kernel} {step.spec.name} -> {node.type}{self.layouts[node]}: {step.schedule}")
+                results = ", ".join(f"{s.node.type}{self.layouts[s.node]}" for s in step.spec.stores)
+                lines.append(f"  k{step.kernel} {step.spec.name} -> {results}: {step.schedule}")
                 lines += [f"    {line}" for line in str(step.spec).splitlines()[1:]]
         return "\n".join(lines) + "\n"
 
@@ -146,6 +147,7 @@ class _Generator:
         arranged = arrange(specs, self.layouts, self.outputs, self.parameters, self.target)
         specs, self.layouts, self.contractions = arranged
         early, specs = self._split_prologue(specs)
+        specs = merge_siblings(specs, self.layouts, self.outputs, self.contractions)
         updates = {outputs[k]: self.graph.inputs[i] for k, i in self.in_place.items() if outputs[k].type.size}
         specs, over = sequence(specs, self.outputs, updates)
         in_place = {k: i for k, i in self.in_place.items() if outputs[k] in over}
@@ -236,10 +238,10 @@ class _Generator:
         prologue: list[KernelSpec] = []
         rest: list[KernelSpec] = []
         for spec in specs:
-            result = spec.stores[0].node
+            results = {s.node for s in spec.stores}
             reads = spec.sources
-            if self.parameters and reads and all(x in known for x in reads) and result not in self.outputs:
-                known.add(result)
+            if self.parameters and reads and all(x in known for x in reads) and not results & self.outputs:
+                known |= results
                 prologue.append(spec)
             else:
                 rest.append(spec)
@@ -266,7 +268,7 @@ class _Generator:
         for k, node in enumerate(outputs):
             where = Place("input", in_place[k]) if k in in_place else Place("output", k)
             places.setdefault(node, []).append(where)
-        kept = [(step.spec.stores[0].node, self._bytes(step.spec.stores[0].node)) for step in prologue]
+        kept = [(s.node, self._bytes(s.node)) for step in prologue for s in step.spec.stores]
         hoisted = {node for node, _ in kept}
         first: dict[Node, int] = {}
         last: dict[Node, int] = {}

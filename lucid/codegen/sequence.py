@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from lucid.codegen.spec import KernelSpec
+from lucid.errors import IRError
 from lucid.ir.expr import Reduce, loads, walk
 from lucid.ir.graph import Node
 
@@ -91,11 +92,15 @@ class _Order:
 def _visit(root: int, before: Callable[[int], list[int]], done: dict[int, None]) -> None:
     """Add ``root`` to ``done``, and before it what it needs, depth first."""
     stack: list[tuple[int, bool]] = [(root, False)]
+    begun: set[int] = set()
     while stack:
         k, ready = stack.pop()
         if ready:
             done.setdefault(k)
         elif k not in done:
+            if k in begun:
+                raise IRError(f"kernel {k} needs itself")
+            begun.add(k)
             stack.append((k, True))
             stack.extend((j, False) for j in reversed(before(k)))
 

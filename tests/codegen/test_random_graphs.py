@@ -179,6 +179,17 @@ def test_random_updates_in_place(case: tuple[Graph, dict[int, int]]) -> None:
         np.testing.assert_allclose(x, y, rtol=1e-6, atol=1e-3)
 
 
+@settings(parent=QUICK, max_examples=10)
+@given(trained())
+def test_random_updates_in_the_loop_interpreter(case: tuple[Graph, dict[int, int]]) -> None:
+    graph, in_place = case
+    arrays = whole(graph)
+    want = evaluate(graph, arrays)
+    got = simulate(generate(graph, Target.of("avx2"), in_place=in_place), [a.copy() for a in arrays])
+    for k, (x, y) in enumerate(zip(got, want, strict=True)):
+        np.testing.assert_allclose(x, y, rtol=1e-6, atol=1e-3, err_msg=f"output {k}")
+
+
 @settings(parent=QUICK, max_examples=120)
 @given(random_graphs(), st.integers(0, 99))
 def test_random_small_graphs_of_every_kind(graph: Graph, seed: int) -> None:

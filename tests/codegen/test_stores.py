@@ -12,7 +12,7 @@ from lucid.codegen.access import Placed, place
 from lucid.codegen.fuse import fuse
 from lucid.codegen.interpret import interpret
 from lucid.codegen.layout import Layout
-from lucid.codegen.loops import For, Kernel, Stmt
+from lucid.codegen.loops import For, Kernel, Reg, Stmt
 from lucid.codegen.lower_map import lower_map, lower_naive
 from lucid.codegen.schedule import MapReduce
 from lucid.codegen.spec import KernelSpec, Store
@@ -47,11 +47,11 @@ def test_every_value_is_computed_before_any_is_written(n: int, lanes: int) -> No
     x, y, a, b = value(n), value(n), value(n), value(n)
     out = axes("i", (n,))
     at = {v: Load(v, v.type, out) for v in (x, y)}
-    spec = KernelSpec(out, (Store(a, out, at[y] + at[x]), Store(b, out, at[x] - at[y])))
+    spec = KernelSpec(out, (Store(a, out, at[y] + 2.0), Store(b, out, at[x] * 3.0)))
     placed = place(spec, {v: Layout.plain((n,)) for v in (x, y, a, b)}, {a: x, b: y})
     assert [buffer.role for buffer in placed.buffers] == ["inout", "inout"]
     p, q = (np.random.default_rng(n).integers(-9, 9, n).astype(np.float32) for _ in range(2))
-    want = [p + q, p - q]
+    want = [q + 2, p * 3]
     run(lowered(placed, lanes), p, q)
     np.testing.assert_equal([p, q], want)
 
@@ -88,6 +88,15 @@ def test_reductions_over_the_same_axes_share_their_loops(
     run(kernel, array, *got)
     np.testing.assert_allclose(got[0], array.sum(over), rtol=1e-6)
     np.testing.assert_allclose(got[1], array.var(over) * array.size / got[1].size, rtol=1e-5)
+
+
+def test_a_reduction_that_needs_another_comes_after_it_and_does_not_repeat_it() -> None:
+    x = value(64, 16)
+    spec, total, spread = moments(x, (0,))
+    kernel = lowered(place(spec, {v: Layout.plain(v.shape) for v in (x, total, spread)}), 16)
+    (outer,) = kernel.body
+    assert isinstance(outer, For)
+    assert sum(isinstance(s, Reg) for s in outer.body) == 2 * 4
 
 
 def test_independent_reductions_are_one_loop() -> None:
