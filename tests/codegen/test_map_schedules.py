@@ -206,7 +206,7 @@ def test_a_variance_is_cut_twice() -> None:
     y = ops.squared_deviations(x, axes=(0, 2, 3), keepdims=False)
     total = ops.sum(x, axes=(0, 2, 3), keepdims=False)
     steps = generate(Graph([x], [y, total]), Target.of("avx512")).steps
-    assert len(steps) == 5
+    assert len(steps) == 4  # the mean and the total are stored by one kernel
     steps = generate(Graph([x], [y]), Target.of("avx512")).steps
     assert [s.spec.stores[0].node.shape for s in steps] == [(32, 8), (8,), (32, 8), (8,)]
 
