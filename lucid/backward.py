@@ -40,6 +40,7 @@ from lucid.ir.graph import Array
 from lucid.ir.location import located, resolve
 from lucid.plan import GradientPlan, Hook, is_boundary, linearise, plan_for
 from lucid.promotion import array_of
+from lucid.runtime.buffers import is_view
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -215,7 +216,7 @@ def _run_arrays(plan: GradientPlan, order: list[Record], cotangents: list[Any]) 
             result.append(None)
             continue
         array: Array = values[end]
-        if id(array) in foreign or array.base is not None:
+        if id(array) in foreign or is_view(array):
             array = np.array(array, order="C")
         foreign.add(id(array))
         lent.append(array)

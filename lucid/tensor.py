@@ -22,6 +22,7 @@ from lucid.ir.types import type_of
 from lucid.methods import Methods
 from lucid.printing import show_tensor
 from lucid.promotion import array_of
+from lucid.runtime.buffers import is_view
 
 
 class Tensor(Methods):
@@ -240,7 +241,7 @@ class Tensor(Methods):
         if mode.trace is not None:
             mode.trace.assign(self, new)
         else:
-            self._assign(new._data if new is not source and new._data.base is None else new._data.copy())
+            self._assign(new._data if new is not source and not is_view(new._data) else new._data.copy())
         return self
 
     def fill_(self, value: Any) -> Tensor:

@@ -20,6 +20,7 @@ from lucid.errors import IRError, TraceError
 from lucid.functions.arguments import fail
 from lucid.ir.graph import Array, Graph, Node, input_call, input_node, topological
 from lucid.partition import partition
+from lucid.runtime.buffers import is_view
 from lucid.signature import Slot, put
 from lucid.trace import FunctionTrace, GradientGuard, TracedRecord
 
@@ -166,7 +167,7 @@ class TracedFunction:
         """
         array = tensor._data
         # Three are known: the tensor's, the name here, and getrefcount's own argument.
-        if getrefcount(array) > 3 or array.base is not None or not array.flags.carray:
+        if getrefcount(array) > 3 or is_view(array) or not array.flags.carray:
             tensor._data = array.copy()
 
     def _record_of(self, binding: Binding, arguments: Sequence[Tensor]) -> Record:

@@ -278,9 +278,9 @@ class _Fusion:
         return positions <= 2 * size or (work <= 2 and positions <= 16 * size)
 
     def _epilogue_into(self, fused: _Fused, user: Node) -> bool:
-        """Reductions go into an elementwise user that reads each element once, at its own position."""
+        """Reductions go into an elementwise user, or an output, that reads each element once, at its own position."""
         raw = self.raw[user]
-        if raw.kind != Kind.MAP or user in self.host or raw.node.type.size != fused.node.type.size:
+        if raw.kind not in (Kind.MAP, Kind.VIEW) or user in self.host or raw.node.type.size != fused.node.type.size:
             return False
         if fused.kind == Kind.CONTRACTION and not self.accepts_epilogue(fused.expr):
             return False

@@ -73,9 +73,20 @@ def _shape_of(spec: KernelSpec, store: Store, layouts: Mapping[Node, Layout]) ->
     if any(a not in steps for a in spec.axes) or not all(isinstance(atom, Axis) for atom in steps):
         return None
     ordered = tuple(sorted(spec.axes, key=lambda a: -abs(steps[a])))
-    if ordered and abs(steps[ordered[-1]]) != 1:
+    if ordered and (abs(steps[ordered[-1]]) != 1 or _transposes(spec, store, ordered[-1], layouts)):
         return None
     return _Shape(tuple(a.extent for a in ordered), store.node.dtype, ordered)
+
+
+def _transposes(spec: KernelSpec, store: Store, inner: Axis, layouts: Mapping[Node, Layout]) -> bool:
+    """Something large is read across the order in which it lies: its tiles leave no room for other streams."""
+    for load in loads(store.value):
+        if isinstance(load.source, Node) and load.type.size > inner.extent > 1:
+            steps = affine(simplify(layouts[load.source].offset(load.index))).terms
+            along = any(abs(steps.get(a, 0)) == 1 for a in spec.axes if a.extent > 1)
+            if abs(steps.get(inner, 0)) > 1 and along:
+                return True
+    return False
 
 
 @dataclass

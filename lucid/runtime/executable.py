@@ -21,6 +21,7 @@ from lucid.errors import IRError
 from lucid.ir.graph import Array, Graph, Node
 from lucid.ir.passes.pipeline import Pipeline
 from lucid.runtime.binary import ARENA, FIRST, PARALLEL, SCRATCH, STATIC, THREADS, Binary
+from lucid.runtime.buffers import empty
 from lucid.runtime.fingerprint import graph_key
 from lucid.runtime.jit import CompiledModule, assembly, call
 from lucid.runtime.threads import POOL
@@ -185,7 +186,7 @@ class Executable:
                 if k in updated:
                     results.append(arrays[updated[k]])
                     continue
-                result = self._scratch[k] if k in self._scratch else np.empty(type.shape, type.dtype)
+                result = self._scratch[k] if k in self._scratch else empty(type.shape, type.dtype)
                 table[first + k] = result.ctypes.data
                 results.append(result)
             table[THREADS] = pool = POOL.take()

@@ -1,0 +1,88 @@
+"""Arrays in recycled memory: results of compiled calls, whose memory comes back when nobody looks at them any more.
+
+The first touch of fresh pages costs the operating system about as long as computing what goes into them, and the C
+library gives large blocks back as soon as they are freed. A training step's gradients would pay that at every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from lucid.ir.graph import Array
+from lucid.ir.types import DType
+
+#: Bytes from which an array's memory is kept for the next one; the C library recycles smaller ones itself.
+SMALLEST = 32 * 1024
+
+#: Bytes that may wait unused, in all.
+MOST_KEPT = 256 * 1024 * 1024
+
+_PAGE = 4096
+
+#: Blocks that nobody uses, by size. Lists are atomic under the interpreter's lock: blocks come back at any time, on
+#: any thread, where taking a lock could wait for oneself.
+_free: dict[int, list[Array]] = {}
+
+
+class _Lease:
+    """The owner of one array's memory: NumPy keeps it alive as long as the array or a view of it lives."""
+
+    __slots__ = ("__array_interface__", "block")
+
+    def __init__(self, block: Array, shape: tuple[int, ...], dtype: DType):
+        self.block = block
+        self.__array_interface__ = {
+            "shape": shape,
+            "typestr": dtype.str,
+            "data": (block.ctypes.data + -block.ctypes.data % 64, False),
+            "version": 3,
+        }
+
+    def __del__(self) -> None:
+        give(self.block)
+
+
+def empty(shape: Sequence[int], dtype: DType) -> Array:
+    """An array with whatever values its memory holds, C-contiguous.
+
+    Raises:
+        MemoryError: there is not as much.
+    """
+    size = prod(shape) * dtype.itemsize
+    if size < SMALLEST:
+        return np.empty(shape, dtype)
+    size = -(-size // _PAGE) * _PAGE + _PAGE
+    try:
+        block = _free[size].pop()
+    except (KeyError, IndexError):
+        try:
+            block = np.empty(size, np.uint8)
+        except MemoryError:
+            release()
+            block = np.empty(size, np.uint8)
+    return np.asarray(_Lease(block, tuple(shape), dtype))
+
+
+def give(block: Array) -> None:
+    """Keep a block for the next array of its size, unless enough are kept."""
+    if block.size + kept() <= MOST_KEPT:
+        _free.setdefault(block.size, []).append(block)
+
+
+def is_view(array: Any) -> bool:
+    """Whether the array is part of another one: recycled memory is an array's own."""
+    return array.base is not None and type(array.base) is not _Lease
+
+
+def kept() -> int:
+    """Bytes that wait to be used again."""
+    return sum(size * len(blocks) for size, blocks in list(_free.items()))
+
+
+def release() -> None:
+    """Give the memory that waits back to the operating system."""
+    _free.clear()
