@@ -24,12 +24,13 @@ from lucid.codegen.order import normal_form
 from lucid.codegen.partials import split_reductions
 from lucid.codegen.phases import split_phases
 from lucid.codegen.plan import Lifetime, MemoryPlan, plan_memory, plan_scratch, plan_static
+from lucid.codegen.rows import join_rows
 from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose, Winograd
 from lucid.codegen.sequence import reuse, root, sequence
 from lucid.codegen.siblings import merge_siblings
 from lucid.codegen.spec import KernelSpec, affine_axes
 from lucid.codegen.strategy import accepts_epilogue, schedule_for, work_of
-from lucid.codegen.strategy_map import blocks_of
+from lucid.codegen.strategy_rows import blocks_of, joins_rows
 from lucid.codegen.structure import structure
 from lucid.codegen.target import Target
 from lucid.codegen.winograd import winograd_schedule
@@ -141,7 +142,8 @@ class _Generator:
 
     def run(self) -> Program:
         fused = fuse(self.graph, lambda expr: accepts_epilogue(expr, self.target))
-        specs = split_reductions((affine_axes(phase) for s in fused for phase in split_phases(s)), blocks_of)
+        specs = [affine_axes(phase) for s in fused for phase in split_phases(s)]
+        specs = split_reductions(join_rows(specs, self.graph.outputs, joins_rows), blocks_of)
         specs = [s for s in specs if s.stores[0].node.type.size]
         specs, outputs = self._separate_outputs(specs)
         arranged = arrange(specs, self.layouts, self.outputs, self.parameters, self.target)

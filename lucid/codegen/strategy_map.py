@@ -1,29 +1,18 @@
-"""Heuristics of the map/reduce nest: lanes, accumulators, and how a long reduction is cut so that threads can share it.
+"""Heuristics of the map/reduce nest: lanes, accumulators, and in which order a reduction walks memory.
 
-A core reads memory at full speed when it walks it in runs of some hundred bytes and has several sums under way. Nothing
-here depends on how many threads there are: that would change results.
+A core reads memory at full speed when it walks it in runs of some hundred bytes and has several sums under way.
 """
 
 from __future__ import annotations
 
-from math import ceil, prod
+from math import ceil
 
 from lucid.codegen.access import Access, Placed, accesses, coefficient
-from lucid.codegen.fuse import is_contraction
 from lucid.codegen.order import kept
 from lucid.codegen.schedule import MapReduce, Naive, Schedule
 from lucid.codegen.spec import EXPENSIVE, cost
 from lucid.codegen.target import Target
-from lucid.ir.expr import Axis, Expr, Reduce, free_axes, loads, walk
-
-#: Blocks of a long reduction: enough for any machine's threads to share, few enough to combine in no time.
-MOST_BLOCKS = 64
-
-#: Elements of the smallest block of a reduction: some microseconds of work.
-SMALLEST_BLOCK = 16_000
-
-#: A reduction with more results than this is shared among threads by its results.
-MOST_RESULTS = 512
+from lucid.ir.expr import Axis, Expr, Reduce, free_axes, walk
 
 #: Vectors side by side in a reduction over an outer axis: a run of 512 bytes, and accumulators for eight sums.
 STRIP = 8
@@ -56,22 +45,6 @@ def map_lanes(placed: Placed, target: Target) -> int:
             if isinstance(expr, Access):
                 widest = max(widest, expr.dtype.itemsize)
     return max(1, target.vector_bytes // max(widest, 4))
-
-
-def blocks_of(reduce: Reduce) -> int:
-    """Into how many parts a reduction is cut, to be combined afterwards; 1 leaves it whole."""
-    results = prod(a.extent for a in free_axes(reduce))
-    length = prod(a.extent for a in reduce.axes)
-    if is_contraction(reduce) or (results > MOST_RESULTS and not _over_rows(reduce)):
-        return 1
-    # The parts are stored: few beside what is read.
-    return max(1, min(MOST_BLOCKS, results * length // SMALLEST_BLOCK, length // 64))
-
-
-def _over_rows(reduce: Reduce) -> bool:
-    """Whether whole rows are added up: nothing is read along its last dimension."""
-    over = set(reduce.axes)
-    return not any(a in over for x in loads(reduce.body) if x.index for a in walk(x.index[-1]) if isinstance(a, Axis))
 
 
 def _rows(placed: Placed, last: Axis, width: int) -> int:

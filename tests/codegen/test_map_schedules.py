@@ -16,7 +16,7 @@ from lucid.codegen.partials import split_reductions
 from lucid.codegen.program import generate
 from lucid.codegen.schedule import MapReduce, Naive
 from lucid.codegen.simulate import simulate
-from lucid.codegen.strategy_map import MOST_BLOCKS, blocks_of
+from lucid.codegen.strategy_rows import MOST_BLOCKS, blocks_of
 from lucid.codegen.target import Target
 from lucid.errors import ScheduleError
 from lucid.ir.graph import Array, Graph, Node, input_node
