@@ -1,0 +1,20 @@
+"""What the machine can do, as a contender: multiply-adds in registers, or the memory a workload must move."""
+
+from __future__ import annotations
+
+from benchmarks import ceilings
+from benchmarks.contender import Contender, Variants
+from benchmarks.workloads import Workload
+
+
+def variants(workload: Workload, threads: int) -> Variants:
+    traffic = workload.traffic()
+    if traffic is not None:
+        return {"memory": lambda: _contender(ceilings.memory(*traffic, threads))}
+    if workload.flops:
+        return {"multiply-adds": lambda: _contender(ceilings.multiply_adds(threads))}
+    return {}
+
+
+def _contender(ceiling: ceilings.Ceiling) -> Contender:
+    return Contender(ceiling.work, lambda _: [], ceiling.amount)
