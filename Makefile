@@ -31,8 +31,8 @@ golden: $(VENV)/has-test  ## rewrite the expected IR texts in tests/golden; look
 	$(BIN)/python -m pytest -q --update-golden $(GOLDEN)
 	@git --no-pager diff --stat -- tests/golden
 
-bench: $(VENV)/has-bench  ## measure side by side with PyTorch (a large download)
-	@for benchmark in $$(grep -l '__main__' benchmarks/*.py); do $(BIN)/python $$benchmark $(ARGS) || exit 1; done
+bench: $(VENV)/has-bench  ## measure beside torch, onnxruntime, openvino, jax (large downloads); ARGS="--quick"
+	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:  ## remove everything that was made here, the virtual environment too
 	rm -rf $(VENV) build dist runs lucid_dumps .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -47,11 +47,11 @@ def ratio(row: Row, variant: str = "compiled", tuned: bool = False) -> float | N
 
 
 def share_of_peak(row: Row, flops: float) -> float | None:
-    """Of the multiply-adds or the memory traffic that the machine did in the same run."""
+    """Of the most multiply-adds or memory traffic that the machine did in the same run."""
     ours, ceiling = row.ours(), row.ceiling()
     if ours is None or ceiling is None or not ours.median:
         return None
-    ideal = ceiling.median * flops / ceiling.amount if flops else ceiling.median
+    ideal = ceiling.best * flops / ceiling.amount if flops else ceiling.best
     return ideal / ours.median
 
 

@@ -1,19 +1,38 @@
-"""What the machine can do, measured by kernels of Lucid's own: multiply-adds in registers, and memory read or copied."""
+"""What the machine can do, by kernels of Lucid's own: multiply-adds in registers, and memory read or copied."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
-from lucid.codegen.emit import emit_kernel
-from lucid.codegen.loops import INDEX, Bin, Buffer, Fma, For, Kernel, Read, Reg, Set, Stmt, Var, VType, Write, add, integer
-from lucid.codegen.module import Call, emit_entry, emit_module
+from lucid.codegen.loops import (
+    INDEX,
+    Bin,
+    Buffer,
+    Fma,
+    For,
+    Kernel,
+    Read,
+    Reg,
+    Set,
+    Stmt,
+    Var,
+    VType,
+    Write,
+    add,
+    integer,
+    scale,
+)
+from lucid.codegen.module import Call, emit_entry, emit_module, emit_parallel, emit_task
 from lucid.codegen.target import Target
 from lucid.ir.types import float32
 from lucid.runtime.jit import call, compile_module
+from lucid.runtime.threads import POOL
+
+#: Turns of the loop that threads share.
+_PIECES = 32
 
 
 class Ceiling(NamedTuple):
@@ -23,68 +42,80 @@ class Ceiling(NamedTuple):
     amount: float
 
 
-def _work(kernel: Kernel, memories: Sequence[Sequence[np.ndarray]]) -> Callable[[], object]:
-    """``kernel`` on each tuple of arrays, at the same time in as many threads."""
+def multiply_adds() -> Ceiling:
+    """Independent fused multiply-adds in registers, a few milliseconds of them, on all threads of the pool."""
     target = Target.host()
-    entry = emit_entry("run", [Call(kernel.name, list(range(len(kernel.buffers))))])
-    module = compile_module(emit_module([emit_kernel(kernel, target, symbol=kernel.name), entry], target), target)
-    address = module.address("run")
-    tables = [np.array([a.ctypes.data for a in arrays], np.uintp) for arrays in memories]
-    addresses = [table.ctypes.data for table in tables]
-    pool = ThreadPoolExecutor(len(tables))
-    alive = (module, memories, tables)
-
-    def work() -> object:
-        others = [pool.submit(call, address, table) for table in addresses[1:]]
-        call(address, addresses[0])
-        for other in others:
-            other.result()
-        return alive
-
-    return work
-
-
-def multiply_adds(threads: int) -> Ceiling:
-    """Independent fused multiply-adds in registers, a few milliseconds of them."""
-    target = Target.host()
-    lanes, count, turns = target.lanes(float32), 24 if target.vector_registers >= 32 else 12, 500_000
+    lanes, count, turns = target.lanes(float32), 24 if target.vector_registers >= 32 else 12, 20_000
     vector = VType(float32, lanes)
-    buffer = Buffer("x", float32, lanes * (count + 1), "inout")
+    start = Buffer("x", float32, lanes, "in")
+    result = Buffer("y", float32, _PIECES * lanes * count, "out")
+    piece, turn = Var("p", INDEX), Var("i", INDEX)
     sums = [Var(f"a{k}", vector) for k in range(count)]
     factor = Var("factor", vector)
+    place = scale(piece, lanes * count)
     body: tuple[Stmt, ...] = (
-        Reg(factor, Read(buffer, integer(0), lanes)),
+        Reg(factor, Read(start, integer(0), lanes)),
         *(Reg(a, factor) for a in sums),
-        For(Var("i", INDEX), integer(0), integer(turns), 1, tuple(Set(a, Fma(a, factor, factor)) for a in sums)),
-        *(Write(buffer, integer(lanes * (k + 1)), a) for k, a in enumerate(sums)),
+        For(turn, integer(0), integer(turns), 1, tuple(Set(a, Fma(a, factor, factor)) for a in sums)),
+        *(Write(result, add(place, integer(lanes * k)), a) for k, a in enumerate(sums)),
     )
-    memories = [[np.zeros(buffer.size, np.float32)] for _ in range(threads)]
-    return Ceiling(_work(Kernel("multiply_adds", (buffer,), body), memories), 2.0 * lanes * count * turns * threads)
+    arrays = [np.zeros(start.size, np.float32), np.zeros(result.size, np.float32)]
+    return Ceiling(
+        _shared("multiply_adds", [start, result], piece, body, arrays), 2.0 * _PIECES * lanes * count * turns
+    )
 
 
-def memory(read: int, written: int, threads: int) -> Ceiling:
-    """``read`` bytes read and summed, or read and written elsewhere if anything is ``written``; memory is touched before."""
+def memory(read: int, written: int) -> Ceiling:
+    """``read`` bytes read and summed, or read and written elsewhere if anything is ``written``, in memory touched
+    before, on all threads of the pool.
+    """
     target = Target.host()
     lanes, unroll = target.lanes(float32), 4
     vector = VType(float32, lanes)
     step = lanes * unroll
-    size = read // 4 // threads // step * step
-    source = Buffer("x", float32, size, "in")
-    result_size = size if written else step
-    result = Buffer("y", float32, result_size, "inout")
-    i = Var("i", INDEX)
-    places = [add(i, integer(lanes * k)) for k in range(unroll)]
+    share = read // 4 // _PIECES // step * step
+    source = Buffer("x", float32, _PIECES * share, "in")
+    result = Buffer("y", float32, _PIECES * (share if written else step), "out")
+    piece, i = Var("p", INDEX), Var("i", INDEX)
+    first = scale(piece, share)
+    places = [add(add(first, i), integer(lanes * k)) for k in range(unroll)]
     if written:
         copies = tuple(Write(result, p, Read(source, p, lanes)) for p in places)
-        body: tuple[Stmt, ...] = (For(i, integer(0), integer(size), step, copies),)
+        body: tuple[Stmt, ...] = (For(i, integer(0), integer(share), step, copies),)
     else:
         sums = [Var(f"a{k}", vector) for k in range(unroll)]
         adds = tuple(Set(a, Bin("add", a, Read(source, p, lanes))) for a, p in zip(sums, places, strict=True))
+        total = scale(piece, step)
         body = (
-            *(Reg(a, Read(result, integer(lanes * k), lanes)) for k, a in enumerate(sums)),
-            For(i, integer(0), integer(size), step, adds),
-            *(Write(result, integer(lanes * k), a) for k, a in enumerate(sums)),
+            *(Reg(a, Read(source, add(first, integer(lanes * k)), lanes)) for k, a in enumerate(sums)),
+            For(i, integer(0), integer(share), step, adds),
+            *(Write(result, add(total, integer(lanes * k)), a) for k, a in enumerate(sums)),
         )
-    memories = [[np.ones(size, np.float32), np.ones(result_size, np.float32)] for _ in range(threads)]
-    moved = 4.0 * threads * size * (2 if written else 1)
-    return Ceiling(_work(Kernel("memory", (source, result), body), memories), moved)
+    arrays = [np.ones(source.size, np.float32), np.ones(result.size, np.float32)]
+    moved = 4.0 * source.size * (2 if written else 1)
+    return Ceiling(_shared("memory", [source, result], piece, body, arrays), moved)
+
+
+def _shared(
+    name: str, buffers: Sequence[Buffer], piece: Var, body: tuple[Stmt, ...], arrays: Sequence[np.ndarray]
+) -> Callable[[], object]:
+    """``body`` for every piece, on ``arrays``, by the threads of Lucid's pool."""
+    target = Target.host()
+    kernel = Kernel(name, tuple(buffers), (For(piece, integer(0), integer(_PIECES), 1, body, "parallel"),))
+    slots = range(2, 2 + len(arrays))
+    entry = emit_entry("run", [Call(name, list(slots), _PIECES)], (0, 1))
+    functions = [*emit_parallel(kernel, target, symbol=name), emit_task(kernel, symbol=name), entry]
+    module = compile_module(emit_module(functions, target), target)
+    table = np.array([0, POOL.function(), *(a.ctypes.data for a in arrays)], np.uintp)
+    run, alive = module.address("run"), (module, arrays)
+
+    def work() -> object:
+        table[0] = pool = POOL.take()
+        try:
+            call(run, table.ctypes.data)
+        finally:
+            if pool:
+                POOL.give()
+        return alive
+
+    return work

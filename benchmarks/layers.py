@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 
 class Functions(Protocol):
-    """What a library must offer; values are its own, and understand ``+``, ``reshape``, ``mean(axes)`` and ``shape``."""
+    """What a library must offer; values are its own, with ``+``, ``reshape``, ``mean(axes)`` and ``shape``."""
 
     def conv2d(self, x: Any, w: Any, b: Any, stride: int, padding: int, dilation: int, groups: int) -> Any: ...
     def linear(self, x: Any, w: Any, b: Any) -> Any: ...
@@ -119,7 +119,10 @@ class BatchNorm2d(Module):
 class MaxPool2d(Module):
     def __init__(self, functions: Functions, kernel: int, stride: int | None = None, padding: int = 0):
         super().__init__()
-        self.forward = partial(functions.max_pool2d, kernel=kernel, stride=stride or kernel, padding=padding)  # type: ignore[method-assign]
+        self.compute = partial(functions.max_pool2d, kernel=kernel, stride=stride or kernel, padding=padding)
+
+    def forward(self, x: Any) -> Any:
+        return self.compute(x)
 
 
 class Function(Module):
@@ -127,7 +130,10 @@ class Function(Module):
 
     def __init__(self, compute: Any):
         super().__init__()
-        self.forward = compute
+        self.compute = compute
+
+    def forward(self, x: Any) -> Any:
+        return self.compute(x)
 
 
 class Flatten(Module):

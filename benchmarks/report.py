@@ -21,19 +21,21 @@ _KINDS = {
 _HEAD = """# Measurements
 
 Written by `python -m benchmarks`; `make bench` sets up what it needs. Every library runs in a process of its own, on as
-many cores as it may use threads, and the libraries take turns within one run: a turn is about 20 ms of calls, after one
-that is not timed. Times are medians over turns. Ratios compare Lucid with the fastest other library on that row, above 1
-where Lucid is faster; only numbers of one row were measured in one run. Results are compared with those of torch eager
-(the largest difference, as a part of the largest value); a contender that disagrees is not timed. All is float32 in full.
+many cores as it may use threads, and the libraries take turns within one run: a turn is about 20 ms of calls, after a
+few that are not timed, and the next begins when no thread of the last is running. Times are medians over turns. Ratios
+compare Lucid with the fastest other library on that row, above 1 where Lucid is faster; only numbers of one row were
+measured in one run. Results are compared with those of torch eager (the largest difference, as a part of the largest
+value); a contender that disagrees is not timed. Everything is float32, with nothing of lower precision inside.
 
-*Of peak* is the part of what the machine itself did in the same run, by kernels of Lucid's own: fused multiply-adds in
-registers for convolutions and models (counted as a direct convolution does them, so that Winograd's algorithm may exceed
-100 %), or reading, or copying, the same number of bytes for large arrays. *Tuned* counts torch with an allocator
-that keeps its memory as well (glibc's, with `MALLOC_MMAP_MAX_=0` and a large `MALLOC_TRIM_THRESHOLD_`).
+*Of peak* is the part of the most that the machine itself did in the same run, by kernels of Lucid's own: fused
+multiply-adds in registers for convolutions and models (counted as a direct convolution does them, so that Winograd's
+algorithm may exceed 100 %), or reading, or copying, the same number of bytes for large arrays. *Tuned* counts torch
+with an allocator that keeps its memory as well: glibc's, with `MALLOC_MMAP_MAX_=0` and a large
+`MALLOC_TRIM_THRESHOLD_` and `MALLOC_TOP_PAD_`.
 
-Names: `conv_fwd:64x128x56k3s2p1g1:16` is 16 images of 64 channels and 56 x 56 pixels to 128 channels, kernel 3, stride 2,
-padding 1, 1 group; `conv_bwd` is its input, weight and bias gradient together; `infer:MODEL:N` and `train:MODEL:N` (forward,
-loss, backward, SGD with momentum, batch norm in train mode) take N inputs.
+Names: `conv_fwd:64x128x56k3s2p1g1:16` is 16 images of 64 channels and 56 x 56 pixels to 128 channels, kernel 3, stride
+2, padding 1, 1 group; `conv_bwd` is its input, weight and bias gradient together; `infer:MODEL:N` and `train:MODEL:N`
+(forward, loss, backward, SGD with momentum, batch norm in train mode) take N inputs.
 """
 
 
@@ -115,16 +117,15 @@ def seconds(value: float) -> str:
     """With three digits, in a unit that suits; nothing for zero, which is a time that was not taken."""
     if not value:
         return ""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if value >= size:
-            break
+    unit, size = next(((u, s) for u, s in (("s", 1.0), ("ms", 1e-3)) if value >= s), ("us", 1e-6))
     number = value / size
     return f"{number:.{max(0, 2 - len(str(int(number))) + 1)}f} {unit}"
 
 
 def _machine(record: Record, rows: Sequence[Row]) -> str:
     known = dict(record.machine)
-    lines = [f"{known.pop('cpu')}, {known.pop('cores')} cores; Python {known.pop('python')}; " + "; ".join(known.values())]
+    about = f"{known.pop('cpu')}, {known.pop('cores')} cores; Python {known.pop('python')}"
+    lines = [f"{about}; {'; '.join(dict.fromkeys(known.values()))}."]
     if rows:
         loads, days = [r.load for r in rows], sorted({r.when.split()[0] for r in rows})
         lines.append(
@@ -140,7 +141,15 @@ def _everyone(rows: Sequence[Row]) -> str:
                 if not result.failure and result.turns:
                     apart = "" if result.difference is None else f"{result.difference:.0e}"
                     spread = f"{result.spread:.0%}"
-                    yield [row.workload, row.threads, result.name, seconds(result.median), seconds(result.best), spread, apart]
+                    yield [
+                        row.workload,
+                        row.threads,
+                        result.name,
+                        seconds(result.median),
+                        seconds(result.best),
+                        spread,
+                        apart,
+                    ]
 
     return _table(["workload", "threads", "contender", "median", "best", "spread", "difference"], lines())
 
@@ -162,8 +171,8 @@ def _starts(record: Record) -> list[str]:
     if not lines:
         return []
     about = (
-        "Fresh processes: the import, then from a model in memory to its first result, with empty caches (cold) and in a "
-        "second process with the caches the first left (warm); peak memory of the first process.\n"
+        "Fresh processes: the import, then from arrays in memory to the first result, with empty caches (cold) and in "
+        "a second process with the caches the first left (warm); peak memory of the first process.\n"
     )
     heads = ["workload", "threads", "contender", "import", "cold", "warm", "peak memory"]
     return ["## First results and memory\n", about, _table(heads, lines)]

@@ -1,4 +1,4 @@
-"""Fresh processes: how long until the first result, with empty caches and with full ones, and how much memory it takes."""
+"""Fresh processes: how long until the first result, with empty caches and with full ones, and how much memory."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ from benchmarks.workloads import Workload
 #: Where each library keeps compiled code, if it does.
 _CACHES = ("LUCID_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
 
+#: What has no start of its own: the ceilings, and torch with another allocator.
+_LEFT_OUT = ("machine", "torch-tuned")
+
 
 def starts(workload: Workload, libraries: Sequence[str], threads: int, say: Callable[[str], None]) -> Iterator[Start]:
     """One ``Start`` a variant that compiles or loads something; eager variants are in it for their memory."""
     for library in libraries:
+        if library in _LEFT_OUT:
+            continue
         try:
             offered = _offered(workload, library, threads)
         except (LibraryError, WorkerDied) as error:

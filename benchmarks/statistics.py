@@ -59,8 +59,8 @@ def difference(got: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float
 
 
 def rounds(seconds: float, length: float, slowest_useful: float, call: float) -> int:
-    """How many turns a contender gets in about ``seconds``: many of a short call, at least 5; 3 if a call takes longer than
-    ``slowest_useful``, since it is not going to win.
+    """How many turns a contender gets in about ``seconds``: many of a short call, at least 5; 3 if a call takes longer
+    than ``slowest_useful``, since it is not going to win.
     """
     if call > slowest_useful:
         return 3

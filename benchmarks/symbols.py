@@ -45,7 +45,9 @@ class Step:
     @property
     def flops(self) -> float:
         """Twice the multiply-adds of a convolution or a product; everything else is not counted."""
-        return 2.0 * prod(self.result.shape) * prod(self.inputs[1].shape[1:]) if self.kind in ("conv", "linear") else 0.0
+        return (
+            2.0 * prod(self.result.shape) * prod(self.inputs[1].shape[1:]) if self.kind in ("conv", "linear") else 0.0
+        )
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """One process a library, so that neither threads nor allocators disturb each other: both ends of it.
 
-``Worker`` is the coordinator's end: every method is a call in the process, which may fail (``LibraryError``), hang or die
-(``WorkerDied``). Idle workers sleep in a read of their socket.
+``Worker`` is the coordinator's end: every method is a call in the process, which may fail (``LibraryError``), hang or
+die (``WorkerDied``). Idle workers sleep in a read of their socket.
 """
 
 from __future__ import annotations
@@ -81,17 +81,36 @@ class Worker:
         return seconds, amount
 
     def turn(self, variant: str, length: float) -> float:
-        """Seconds of a call, over about ``length`` seconds of calls, after one that is not timed."""
+        """Seconds of a call, over about ``length`` seconds of calls, after some that are not timed."""
         return float(self._call(300, "turn", variant, length))
 
     def memory(self) -> int:
         """Most bytes of memory the process had so far."""
         return int(self._call(60, "memory"))
 
+    def rest(self, limit: float = 0.5) -> None:
+        """Wait until none of its threads runs: after a call, those of some libraries spin for tens of milliseconds, and
+        would take a core from whoever comes next.
+        """
+        tasks = Path(f"/proc/{self._process.pid}/task")
+        until = time.perf_counter() + limit
+        while time.perf_counter() < until:
+            time.sleep(0.002 if tasks.exists() else limit)
+            if not any(_runs(task) for task in tasks.glob("*/stat")):
+                return
+
     def close(self) -> None:
         self._connection.close()
         self._process.kill()
         self._process.wait()
+
+
+def _runs(stat: Path) -> bool:
+    """Whether a thread is on a core, or waits for one."""
+    try:
+        return stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0] == "R"
+    except OSError:  # it ended
+        return False
 
 
 class _Server:
@@ -132,8 +151,8 @@ class _Server:
     def turn(self, variant: str, length: float) -> float:
         contender = self._ready[variant]
         last = self._seconds[variant]
-        if last < length:
-            contender.call()  # its data and its code come back into the caches
+        if last < length:  # its data and its code come back into the caches, and its threads wake up
+            self._time(contender, max(1, int(length / 5 / last)))
         self._seconds[variant] = self._time(contender, max(1, int(length / last)))
         return self._seconds[variant]
 

@@ -1,8 +1,9 @@
 """What is measured: every workload by name, with its arrays, its operations and the memory it must move.
 
 ``conv_fwd:64x128x56k3s2p1g1:16`` is a convolution of 16 images of 64 channels and 56x56 pixels to 128 channels, kernel
-3, stride 2, padding 1, one group; ``d2`` is dilation 2 and ``k5x3`` a kernel of 5 rows and 3 columns. ``conv_bwd`` is its
-input, weight and bias gradient together. ``infer:MODEL:N`` runs a model on N inputs; ``train:MODEL:N`` is a whole step.
+3, stride 2, padding 1, one group; ``d2`` is dilation 2 and ``k5x3`` a kernel of 5 rows and 3 columns. ``conv_bwd`` is
+its input, weight and bias gradient together. ``infer:MODEL:N`` runs a model on N inputs; ``train:MODEL:N`` is a whole
+step.
 """
 
 from __future__ import annotations
@@ -212,17 +213,22 @@ def catalogue() -> list[Workload]:
 
 
 def selected(words: Sequence[str], quick: bool = False) -> list[Workload]:
-    """Workloads whose name contains one of ``words``; a full name need not be in the catalogue.
+    """Those of the catalogue whose names contain one of ``words``; a full name is that one alone, catalogue or not.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none for a word.
     """
-    known = [w for w in catalogue() if not quick or w.name in QUICK]
+    known = {w.name: w for w in catalogue() if not quick or w.name in QUICK}
     if not words:
-        return known
-    chosen = [w for w in known if any(word in w.name for word in words)]
-    asked = [Workload(word) for word in words if word not in {w.name for w in chosen} and _NAME.fullmatch(word)]
-    if not chosen and not asked:
-        names = "\n  ".join(w.name for w in known)
-        raise ValueError(f"no workload is called anything like {' or '.join(words)}; there are:\n  {names}")
-    return chosen + asked
+        return list(known.values())
+    chosen: dict[str, Workload] = {}
+    for word in words:
+        if word in known or (word.count(":") == 2 and _NAME.fullmatch(word)):
+            chosen[word] = Workload(word)
+            continue
+        found = {name: w for name, w in known.items() if word in name}
+        if not found:
+            raise ValueError(f"no workload is called anything like {word}; there are:\n  " + "\n  ".join(known))
+        chosen |= found
+    order = {name: k for k, name in enumerate(known)}
+    return sorted(chosen.values(), key=lambda w: order.get(w.name, len(order)))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import lucid
 from benchmarks import ceilings
 from benchmarks.contender import Contender, Variants
 from benchmarks.workloads import Workload
 
 
 def variants(workload: Workload, threads: int) -> Variants:
+    lucid.set_num_threads(threads)
     traffic = workload.traffic()
     if traffic is not None:
-        return {"memory": lambda: _contender(ceilings.memory(*traffic, threads))}
+        return {"memory": lambda: _contender(ceilings.memory(*traffic))}
     if workload.flops:
-        return {"multiply-adds": lambda: _contender(ceilings.multiply_adds(threads))}
+        return {"multiply-adds": lambda: _contender(ceilings.multiply_adds())}
     return {}
 
 

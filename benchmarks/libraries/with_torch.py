@@ -142,9 +142,7 @@ def _small(workload: Workload) -> Variants:
         parameters = list(model.parameters())
         x, t = tensors["x"], tensors["t"]
         return {
-            "eager": lambda: Contender(
-                lambda: torch.autograd.grad(F.cross_entropy(model(x), t), parameters), _several
-            )
+            "eager": lambda: Contender(lambda: torch.autograd.grad(F.cross_entropy(model(x), t), parameters), _several)
         }
     if workload.what == "conv_tiny":
         x, w = tensors["x"], tensors["w"]
