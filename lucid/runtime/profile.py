@@ -1,4 +1,7 @@
-"""Where a compiled call spends its time: every step run and timed by itself, on copies of the arguments."""
+"""Where a compiled call spends its time: its steps one after the other, each timed, on copies of the arguments.
+
+In their order, each step finds in the caches what it finds there in a real call.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class StepTime:
 
 
 def profile(executable: Executable, arrays: Sequence[Array], repeats: int = 5) -> list[StepTime]:
-    """Run each step of a compiled graph ``repeats`` times; the arguments are copied and left as they are."""
+    """Run the steps of a compiled graph in order, ``repeats`` times; the arguments are copied and left as they are."""
     copies = [a.copy() for a in arrays]
     results = executable(copies)  # held: the steps below write there again
     program = executable.program
@@ -45,41 +48,38 @@ def profile(executable: Executable, arrays: Sequence[Array], repeats: int = 5) -
         address: int = base[place.at] if isinstance(base, list) else base + place.at
         return address
 
-    kernels = [_functions(executable, k) for k in range(len(program.kernels))]
-    times = []
-    for step in program.steps:
-        arguments = [pointer(v) for v in step.arguments]
-        best = float("inf")
-        for _ in range(repeats):
+    bound = [_bound(executable, step.kernel, [pointer(v) for v in step.arguments]) for step in program.steps]
+    best = [float("inf")] * len(bound)
+    for _ in range(repeats):
+        for k, functions in enumerate(bound):
             start = perf_counter()
-            for function in kernels[step.kernel]:
-                function(arguments)
-            best = min(best, perf_counter() - start)
-        moved = sum(b.size * b.dtype.itemsize for b in program.kernels[step.kernel].buffers)
-        times.append(StepTime(step, best, _flops(step), moved))
+            for function in functions:
+                function()
+            best[k] = min(best[k], perf_counter() - start)
     del results
-    return times
+    sizes = [sum(b.size * b.dtype.itemsize for b in kernel.buffers) for kernel in program.kernels]
+    timed = zip(program.steps, best, strict=True)
+    return [StepTime(step, seconds, _flops(step), sizes[step.kernel]) for step, seconds in timed]
 
 
-def _functions(executable: Executable, number: int) -> list[Callable[[list[int]], None]]:
-    """What runs a kernel of an executable on one thread, given the addresses of its arguments."""
+def _bound(executable: Executable, number: int, arguments: list[int]) -> list[Callable[[], None]]:
+    """What runs a kernel of an executable on one thread, on the memory at these addresses."""
     program, module = executable.program, executable.module
     kernel = program.kernels[number]
-    count = len(kernel.buffers)
     turns = shared_turns(kernel, program.work[number])
 
-    def plain(symbol: str) -> Callable[[list[int]], None]:
-        function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * count)(module.address(symbol))
-        return lambda arguments: function(*arguments)
+    def plain(symbol: str) -> Callable[[], None]:
+        function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(arguments))(module.address(symbol))
+        return lambda: function(*arguments)
 
     if not turns:
         return [plain(kernel.name)]
-    address = module.address(f"{kernel.name}.task")
-    task = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 3)(address)
+    task = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 3)(module.address(f"{kernel.name}.task"))
+    table = np.array(arguments, np.uintp)
+    where = table.ctypes.data
 
-    def shared(arguments: list[int]) -> None:
-        table = np.array(arguments, np.uintp)
-        task(table.ctypes.data, 0, turns, 0)
+    def shared(keep: object = table) -> None:
+        task(where, 0, turns, 0)
 
     return [shared] if split_parallel(kernel)[1] is None else [shared, plain(f"{kernel.name}.rest")]
 
