@@ -100,7 +100,8 @@ def place(spec: KernelSpec, layouts: Mapping[Node, Layout], over: Mapping[Node, 
         PlacedStore(buffers[s.node], simplify(layouts[s.node].offset(s.index)), rewrite(s.value, visit))
         for s in spec.stores
     )
-    extra = None if spec.window is None else buffers[spec.window.weights]
+    weights = None if spec.window is None else spec.window.weights
+    extra = None if weights is None else buffers[weights]
     return Placed(arguments, spec.axes, stores, extra)
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from lucid.codegen.access import halo_needed
 from lucid.codegen.layout import Layout
-from lucid.codegen.spec import KernelSpec, Store, Window, affine_axes
+from lucid.codegen.spec import KernelSpec, Store, affine_axes
 from lucid.codegen.strategy import (
     Wanted,
     contraction_loads,
@@ -25,8 +25,10 @@ from lucid.codegen.strategy import (
 )
 from lucid.codegen.target import Target
 from lucid.codegen.winograd import Slide, pays, slide_of
+from lucid.codegen.winograd_gradient import gradient_pays
 from lucid.ir.expr import Axis, Expr, Load, Operand, Reduce, axes, index, rewrite, walk
 from lucid.ir.graph import OPS, Node
+from lucid.ir.index import affine
 
 
 class Arranged(NamedTuple):
@@ -79,7 +81,7 @@ class _Arranger:
 
     def run(self, specs: list[KernelSpec]) -> Arranged:
         fixed = {n: layout.innermost for n, layout in self.layouts.items()}
-        wishes = [wanted(s, fixed, self.parameters, self.target) for s in specs]
+        wishes = [self._wanted(s, fixed) for s in specs]
         slides = [self._slide(s, w) for s, w in zip(specs, wishes, strict=True)]
         self._home_layouts(specs, wishes, slides)
         inside = self._results_inside(specs, wishes)
@@ -96,16 +98,25 @@ class _Arranger:
                 self.result.append(copy_spec(inside[node], node))
         return Arranged(self.result, self.layouts, frozenset(contractions))
 
+    def _wanted(self, spec: KernelSpec, fixed: Mapping[Node, int | None]) -> Wanted | None:
+        def slides(wish: Wanted) -> bool:
+            return self._slide(spec, wish) is not None
+
+        return wanted(spec, fixed, self.parameters, self.target, slides)
+
     def _slide(self, spec: KernelSpec, wish: Wanted | None) -> Slide | None:
         """The window a kernel slides over an image, if Winograd's algorithm is to run it."""
         if wish is None:
             return None
         reduce, vector, other = _operands(spec, wish)
-        slide = slide_of(other, reduce)
+        slide = slide_of(other, spec.axes, reduce)
         if slide is None or vector.index[wish.load_dim] is not wish.vector or len(vector.index) != 4:
             return None
         if other.fill is not None and halo_needed(other) is not None and _halo(other) is None and _reaches(other):
             return None
+        if slide.gradient:
+            plain = vector.fill is None and {slide.rows, slide.columns} <= {_pixel(i) for i in vector.index}
+            return slide if plain and gradient_pays(spec, slide, wish.vector, self.target) else None
         width = tile_width(wish.vector.extent, self.target.lanes(reduce.dtype))
         hoisted = vector.source in self.parameters
         return slide if pays(spec, slide, wish.vector.extent, width, hoisted, self.target) else None
@@ -121,7 +132,7 @@ class _Arranger:
             _, vector, image = _operands(spec, wish)
             for load in (vector, image):
                 halo = _halo(load)
-                if slide is not None and load is image:
+                if slide is not None and (load is image or slide.gradient):
                     halo = _whole_tiles(load, slide, halo)
                 if halo is not None:
                     source = load.source
@@ -165,6 +176,7 @@ class _Arranger:
             width = tile_width(wish.vector.extent, self.target.lanes(node.dtype))
             count = wish.vector.extent // width
             packed = node not in self.halos and vector.index[wish.load_dim] is wish.vector
+            packed = packed and (slide is None or not slide.gradient)
             if packed and wish.vector.extent == count * width and (count > 1 or slide is not None):
                 if count > 1:
                     panel, lane = Axis(f"{wish.vector.name}o", count), Axis(f"{wish.vector.name}i", width)
@@ -172,7 +184,7 @@ class _Arranger:
                     split = tuple(b for a in split for b in ((panel, lane) if a is wish.vector else (a,)))
                 moved = self._panels(vector, wish.load_dim, order, panel, lane)
             else:
-                slide = None
+                slide = slide if slide is not None and slide.gradient else None
                 moved = self._moved(vector, Layout(home.shape, order, home.low, home.high))
         elif node in self.halos:
             moved = self._moved(vector, home)
@@ -182,7 +194,11 @@ class _Arranger:
         spec = KernelSpec(spec.axes, (Store(store.node, store.index, value),), spec.nodes)
         if change:
             spec = spec.map(split, change)
-        return spec if slide is None else self._transformed(spec, slide, moved, lane)
+        if slide is None:
+            return spec
+        if slide.gradient:
+            return replace(spec, window=slide.window(lane))
+        return self._transformed(spec, slide, moved, lane)
 
     def _transformed(self, spec: KernelSpec, slide: Slide, weights: Load, lane: Axis) -> KernelSpec:
         """The same kernel with its weights transformed beside them, for Winograd's algorithm to read."""
@@ -200,10 +216,7 @@ class _Arranger:
             out = axes("i", made.shape)
             value = op.compute(out, Operand(node, node.type), flip=slide.flip)
             self.result.append(affine_axes(KernelSpec(out, (Store(made, out, value),), (made,))))
-        window = Window(
-            slide.images, slide.rows, slide.columns, *taps, vector=lane, flip=slide.flip, weights=transformed
-        )
-        return replace(spec, window=window)
+        return replace(spec, window=slide.window(lane, transformed))
 
     def _moved_other(self, load: Load) -> Load:
         """The broadcast operand: images are NHWC from the graph's edge on, unless they are read without a window."""
@@ -267,6 +280,11 @@ def _operands(spec: KernelSpec, wish: Wanted) -> tuple[Reduce, Load, Load]:
     assert found is not None
     reduce, a, b = found
     return (reduce, a, b) if a.index == wish.load.index else (reduce, b, a)
+
+
+def _pixel(position: Expr) -> Axis | None:
+    """The axis that steps through a dimension one by one."""
+    return next((a for a, f in affine(position).terms.items() if isinstance(a, Axis) and f == 1), None)
 
 
 def _reaches(load: Load) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, prod
 
-from lucid.codegen.access import Placed, coefficient
+from lucid.codegen.access import Access, Placed, coefficient
 from lucid.codegen.loops import (
     INDEX,
     Across,
@@ -41,7 +41,7 @@ from lucid.codegen.loops import (
 )
 from lucid.codegen.lower_contraction import contraction_of, operands
 from lucid.codegen.lower_map import Frame, Nest
-from lucid.codegen.schedule import Winograd
+from lucid.codegen.schedule import Winograd, WinogradGradient
 from lucid.codegen.spec import Window
 from lucid.codegen.winograd import INPUTS, OUTPUTS
 from lucid.errors import ScheduleError
@@ -63,7 +63,7 @@ def lower_winograd(
 
 
 @dataclass(frozen=True)
-class _Tile:
+class Tile:
     """Where an image tile lies: positions of the image axes, and of its first output."""
 
     images: dict[Axis, Value]
@@ -71,30 +71,124 @@ class _Tile:
     column: Value
 
 
-class _Winograd(Nest):
-    def __init__(self, placed: Placed, window: Window, schedule: Winograd, fma: bool):
+class TiledWindow(Nest):
+    """What a convolution and the gradient to its weights share: tiles of an image, and their transform."""
+
+    def __init__(self, placed: Placed, window: Window, schedule: Winograd | WinogradGradient, fma: bool):
         super().__init__(placed, lanes=schedule.lanes, unroll=1, fma=fma)
         reduce = contraction_of(placed)
         found = None if reduce is None else operands(reduce, window.vector)
-        if reduce is None or found is None or placed.extra is None:
-            raise ScheduleError(f"{schedule} needs a kernel that slides a window, and its transformed weights")
-        self.reduce, self.weights, self.image = reduce, found.vector, found.broadcast
-        self.window, self.schedule = window, schedule
-        self.transformed = placed.extra
+        if reduce is None or found is None:
+            raise ScheduleError(f"{schedule} needs a kernel that slides a window")
+        self.reduce, self.operand, self.image, self.window = reduce, found.vector, found.broadcast, window
         self.dtype = reduce.dtype
         self.type = VType(self.dtype, schedule.lanes)
-        if not 1 <= schedule.tile <= schedule.block or schedule.lanes * schedule.vectors != window.vector.extent:
-            raise ScheduleError(f"{schedule} does not tile {window.vector.extent} channels")
         if coefficient(self.image.offset, window.channel) != 1:
             raise ScheduleError(f"{schedule} needs an image whose channels lie side by side")
         self.rows = ceil(window.rows.extent / OUTPUTS)
         self.columns = ceil(window.columns.extent / OUTPUTS)
         self.tiles = prod(a.extent for a in window.images) * self.rows * self.columns
+
+    def let(self, stem: str, value: Value, body: list[Stmt]) -> Value:
+        if isinstance(value, Lit):
+            return value
+        var = Var(self.fresh(stem), value.type)
+        body.append(Let(var, value))
+        return var
+
+    def locate(self, number: Value, body: list[Stmt]) -> Tile:
+        """Where the tile with this number lies: tiles count along columns, then rows, then images."""
+        column = self.let("tc", Bin("mod", number, integer(self.columns)), body)
+        rest = self.let("tr", Bin("floordiv", number, integer(self.columns)), body)
+        images: dict[Axis, Value] = {}
+        row = self.let("tr", Bin("mod", rest, integer(self.rows)), body) if self.window.images else rest
+        rest = Bin("floordiv", rest, integer(self.rows))
+        for axis in reversed(self.window.images):
+            images[axis] = self.let("image", Bin("mod", rest, integer(axis.extent)), body)
+            rest = Bin("floordiv", rest, integer(axis.extent))
+        return Tile(images, scale(row, OUTPUTS), scale(column, OUTPUTS))
+
+    def transform_image(
+        self,
+        tile: Tile,
+        fixed: dict[Axis, Value],
+        channels: int,
+        place: Value,
+        into: Buffer,
+        far: int,
+        body: list[Stmt],
+    ) -> None:
+        """``B^T d B`` of a tile: its 16 parts from ``place`` on, ``far`` apart, channels side by side.
+
+        Args:
+            fixed: positions of the other axes; the first channel's among them.
+            channels: how many.
+        """
+        window, lanes = self.window, self.lanes
+        tap = integer(2 if window.flip else 0)  # where the first row and column of a tile are read
+        across, along = (self.step_of(self.image, axis) for axis in (window.rows, window.columns))
+
+        def vector(at: Value, count: int, inside: list[Stmt]) -> None:
+            mask = None if count == lanes else first_lanes(count, lanes)
+            position = {
+                **fixed,
+                **tile.images,
+                window.rows: tile.row,
+                window.columns: tile.column,
+                window.row_tap: tap,
+                window.column_tap: tap,
+                window.channel: add(fixed.get(window.channel, integer(0)), at),
+            }
+            corner = self.let("corner", self.scalar_offset(self.image.offset, Frame(position), inside), inside)
+            taken = [
+                [
+                    self.let(
+                        "x", Read(self.image.buffer, add(corner, integer(u * across + v * along)), lanes, mask), inside
+                    )
+                    for v in range(INPUTS)
+                ]
+                for u in range(INPUTS)
+            ]
+            columns = [self._inputs([taken[u][v] for u in range(INPUTS)], inside) for v in range(INPUTS)]
+            start = add(place, at)
+            for u in range(INPUTS):
+                row = self._inputs([columns[v][u] for v in range(INPUTS)], inside)
+                for v in range(INPUTS):
+                    inside.append(Write(into, add(start, integer((u * INPUTS + v) * far)), row[v]))
+
+        self.steps(Axis("c", channels), lanes, vector, body)
+
+    def step_of(self, access: Access, axis: Axis) -> int:
+        """Elements that one step along ``axis`` moves an operand."""
+        step = coefficient(access.offset, axis)
+        assert step is not None
+        return step
+
+    def _inputs(self, x: list[Value], body: list[Stmt]) -> list[Value]:
+        parts = (Bin("sub", x[0], x[2]), Bin("add", x[1], x[2]), Bin("sub", x[2], x[1]), Bin("sub", x[1], x[3]))
+        return [self.let("b", part, body) for part in parts]
+
+    def check(self, value: Value, into: Var, body: list[Stmt]) -> None:
+        """``into``, which is zero, becomes NaN if a value is not finite."""
+        body.append(Set(into, self.multiply_add(value, Lit(0.0, self.type), into)))
+
+    def store_at(self, frame: Frame, value: Value, body: list[Stmt]) -> None:
+        frame.reduced[self.reduce] = value
+        self.store(self.placed.stores[0], frame, body)
+
+
+class _Winograd(TiledWindow):
+    def __init__(self, placed: Placed, window: Window, schedule: Winograd, fma: bool):
+        super().__init__(placed, window, schedule, fma)
+        if placed.extra is None:
+            raise ScheduleError(f"{schedule} needs the transformed weights of its kernel")
+        self.schedule, self.transformed = schedule, placed.extra
+        if not 1 <= schedule.tile <= schedule.block or schedule.lanes * schedule.vectors != window.vector.extent:
+            raise ScheduleError(f"{schedule} does not tile {window.vector.extent} channels")
         inside = {*window.images, window.rows, window.columns, window.vector}
         self.panels = [a for a in placed.axes if a not in inside]
-        channels = window.channel.extent
         #: Channels of a transformed tile in memory: whole vectors, and no stride of a power of two.
-        self.depth = ceil(channels / schedule.lanes) * schedule.lanes
+        self.depth = ceil(window.channel.extent / schedule.lanes) * schedule.lanes
         if self.depth * self.dtype.itemsize % 1024 == 0:
             self.depth += schedule.lanes
         self.block = min(schedule.block, self.tiles)
@@ -113,7 +207,7 @@ class _Winograd(Nest):
         each = panels // groups
 
         def run(count: int, inside: list[Stmt]) -> None:
-            self._transform_inputs(first, count, inside)
+            self._each_tile(first, count, inside, self._transform)
             panel = Var(self.fresh("panel"), INDEX)
             within: list[Stmt] = []
             self._one_panel(panel, first, count, within)
@@ -135,73 +229,9 @@ class _Winograd(Nest):
         loop = For(turn, integer(0), integer(blocks * groups), 1, tuple(body), "parallel")
         return Kernel(name, (*self.placed.buffers, self.inputs, self.products), (loop,), note)
 
-    def let(self, stem: str, value: Value, body: list[Stmt]) -> Value:
-        if isinstance(value, Lit):
-            return value
-        var = Var(self.fresh(stem), value.type)
-        body.append(Let(var, value))
-        return var
-
-    def _locate(self, number: Value, body: list[Stmt]) -> _Tile:
-        """Where the tile with this number lies: tiles count along columns, then rows, then images."""
-        column = self.let("tc", Bin("mod", number, integer(self.columns)), body)
-        rest = self.let("tr", Bin("floordiv", number, integer(self.columns)), body)
-        images: dict[Axis, Value] = {}
-        row = self.let("tr", Bin("mod", rest, integer(self.rows)), body) if self.window.images else rest
-        rest = Bin("floordiv", rest, integer(self.rows))
-        for axis in reversed(self.window.images):
-            images[axis] = self.let("image", Bin("mod", rest, integer(axis.extent)), body)
-            rest = Bin("floordiv", rest, integer(axis.extent))
-        return _Tile(images, scale(row, OUTPUTS), scale(column, OUTPUTS))
-
-    # --- transforms ---
-
-    def _transform_inputs(self, first: Value, count: int, body: list[Stmt]) -> None:
-        """``B^T d B`` of every tile of the block, for all channels."""
-        window, lanes, channel = self.window, self.schedule.lanes, self.window.channel
-        tap = integer(2 if window.flip else 0)  # where the first row and column of a tile are read
-        across = coefficient(self.image.offset, window.rows)
-        along = coefficient(self.image.offset, window.columns)
-        assert across is not None
-        assert along is not None
-        k = Var(self.fresh("k"), INDEX)
-        each: list[Stmt] = []
-        tile = self._locate(add(first, k), each)
-
-        def vector(at: Value, count_here: int, inside: list[Stmt]) -> None:
-            mask = None if count_here == lanes else _first(count_here, lanes)
-            position = {
-                **tile.images,
-                window.rows: tile.row,
-                window.columns: tile.column,
-                window.row_tap: tap,
-                window.column_tap: tap,
-                channel: at,
-            }
-            corner = self.let("corner", self.scalar_offset(self.image.offset, Frame(position), inside), inside)
-            taken = [
-                [
-                    self.let(
-                        "x", Read(self.image.buffer, add(corner, integer(u * across + v * along)), lanes, mask), inside
-                    )
-                    for v in range(INPUTS)
-                ]
-                for u in range(INPUTS)
-            ]
-            columns = [self._inputs([taken[u][v] for u in range(INPUTS)], inside) for v in range(INPUTS)]
-            place = add(scale(k, self.depth), at)
-            for u in range(INPUTS):
-                row = self._inputs([columns[v][u] for v in range(INPUTS)], inside)
-                for v in range(INPUTS):
-                    far = (u * INPUTS + v) * self.block * self.depth
-                    inside.append(Write(self.inputs, add(place, integer(far)), row[v]))
-
-        self.steps(channel, lanes, vector, each)
-        body.append(For(k, integer(0), integer(count), 1, tuple(each)))
-
-    def _inputs(self, x: list[Value], body: list[Stmt]) -> list[Value]:
-        parts = (Bin("sub", x[0], x[2]), Bin("add", x[1], x[2]), Bin("sub", x[2], x[1]), Bin("sub", x[1], x[3]))
-        return [self.let("b", part, body) for part in parts]
+    def _transform(self, k: Value, tile: Tile, body: list[Stmt]) -> None:
+        far = self.block * self.depth
+        self.transform_image(tile, {}, self.window.channel.extent, scale(k, self.depth), self.inputs, far, body)
 
     def _outputs(self, m: list[Value], body: list[Stmt]) -> list[Value]:
         parts = (Bin("add", Bin("add", m[0], m[1]), m[2]), Bin("sub", Bin("sub", m[1], m[2]), m[3]))
@@ -248,21 +278,21 @@ class _Winograd(Nest):
             place = scale(add(scale(which, self.block), at), width)
             for j, accs in enumerate(accumulators):
                 for v, acc in enumerate(accs):
-                    out.append(Set(check, self.multiply_add(acc, Lit(0.0, self.type), check)))
+                    self.check(acc, check, out)
                     out.append(Write(self.products, add(place, integer(j * width + v * lanes)), acc))
 
         self.steps(Axis("t", count), min(self.schedule.tile, count), tile, inside)
         body.append(For(which, integer(0), integer(INPUTS**2), 1, tuple(inside)))
 
     def _each_tile(
-        self, first: Value, count: int, body: list[Stmt], inside: Callable[[Value, _Tile, list[Stmt]], None]
+        self, first: Value, count: int, body: list[Stmt], inside: Callable[[Value, Tile, list[Stmt]], None]
     ) -> None:
         k = Var(self.fresh("k"), INDEX)
         each: list[Stmt] = []
-        inside(k, self._locate(add(first, k), each), each)
+        inside(k, self.locate(add(first, k), each), each)
         body.append(For(k, integer(0), integer(count), 1, tuple(each)))
 
-    def _transform_back(self, panel: Value, k: Value, tile: _Tile, body: list[Stmt]) -> None:
+    def _transform_back(self, panel: Value, k: Value, tile: Tile, body: list[Stmt]) -> None:
         """``A^T m A``, and the epilogue, for the four outputs of a tile."""
         width, lanes = self.window.vector.extent, self.schedule.lanes
         for v in range(self.schedule.vectors):
@@ -277,7 +307,7 @@ class _Winograd(Nest):
                 for q in range(OUTPUTS):
                     self._store(panel, tile, p, q, v, row[q], body)
 
-    def _directly(self, panel: Value, tile: _Tile, body: list[Stmt]) -> None:
+    def _directly(self, panel: Value, tile: Tile, body: list[Stmt]) -> None:
         """The sums of products themselves."""
         window, lanes = self.window, self.schedule.lanes
         taps = (window.row_tap, window.column_tap, window.channel)
@@ -290,17 +320,17 @@ class _Winograd(Nest):
                     names = [Var(self.fresh(a.name), INDEX) for a in taps]
                     at = Frame({**frame.position, **dict(zip(taps, names, strict=True))})
                     x = Splat(Read(self.image.buffer, self.scalar_offset(self.image.offset, at, inside)), lanes)
-                    w = Read(self.weights.buffer, self.scalar_offset(self.weights.offset, at, inside), lanes)
+                    w = Read(self.operand.buffer, self.scalar_offset(self.operand.offset, at, inside), lanes)
                     loop: Stmt = Set(acc, self.multiply_add(x, w, acc))
                     for name, axis in reversed(list(zip(names, taps, strict=True))):
                         loop = For(name, integer(0), integer(axis.extent), 1, (loop,))
                     inside.append(loop)
-                    self._store_at(frame, acc, inside)
+                    self.store_at(frame, acc, inside)
                     self._where_inside(tile, p, q, inside, body)
 
     # --- results ---
 
-    def _frame(self, panel: Value, tile: _Tile, p: int, q: int, v: int) -> Frame:
+    def _frame(self, panel: Value, tile: Tile, p: int, q: int, v: int) -> Frame:
         window, lanes = self.window, self.schedule.lanes
         position = {**tile.images, window.rows: add(tile.row, integer(p)), window.columns: add(tile.column, integer(q))}
         rest = panel
@@ -309,16 +339,12 @@ class _Winograd(Nest):
             rest = Bin("floordiv", rest, integer(axis.extent))
         return Frame(position).vectorised(window.vector, integer(v * lanes), lanes, None)
 
-    def _store(self, panel: Value, tile: _Tile, p: int, q: int, v: int, value: Value, body: list[Stmt]) -> None:
+    def _store(self, panel: Value, tile: Tile, p: int, q: int, v: int, value: Value, body: list[Stmt]) -> None:
         inside: list[Stmt] = []
-        self._store_at(self._frame(panel, tile, p, q, v), value, inside)
+        self.store_at(self._frame(panel, tile, p, q, v), value, inside)
         self._where_inside(tile, p, q, inside, body)
 
-    def _store_at(self, frame: Frame, value: Value, body: list[Stmt]) -> None:
-        frame.reduced[self.reduce] = value
-        self.store(self.placed.stores[0], frame, body)
-
-    def _where_inside(self, tile: _Tile, p: int, q: int, inside: list[Stmt], body: list[Stmt]) -> None:
+    def _where_inside(self, tile: Tile, p: int, q: int, inside: list[Stmt], body: list[Stmt]) -> None:
         """Where the number of outputs is odd, the last tile has some that are not there."""
         condition: Value | None = None
         for at, axis, far in ((tile.row, self.window.rows, p), (tile.column, self.window.columns, q)):
@@ -331,6 +357,6 @@ class _Winograd(Nest):
             body.append(If(condition, tuple(inside)))
 
 
-def _first(count: int, lanes: int) -> Value:
+def first_lanes(count: int, lanes: int) -> Value:
     """The mask of the first ``count`` lanes."""
     return Bin("lt", Iota(lanes), Lit(count, VType(INDEX.dtype, lanes)))

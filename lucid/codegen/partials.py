@@ -17,6 +17,9 @@ from lucid.ir.graph import Node, input_node
 from lucid.ir.index import simplify_expr
 from lucid.ir.types import TensorType
 
+#: Blocks whose sum is written out.
+FEW = 8
+
 
 def split_reductions(specs: Iterable[KernelSpec], blocks_of: Callable[[Reduce], int]) -> list[KernelSpec]:
     """The same kernels with long reductions cut; one that several kernels need is run once.
@@ -118,8 +121,7 @@ def _split(
     results: dict[Expr, Expr] = {}
     totals: list[Store] = []
     for e, part in zip(group, parts, strict=True):
-        over = [Axis(f"{c.axis.name}b", c.blocks) for c in cuts]
-        combined = Reduce(e.kind, over, Load(part, part.type, (*over, *free)))
+        combined = _combined(e, part, cuts, free)
         nested = any(outer is not e and any(x is e for x in walk(outer)) for outer in reductions)
         if whole and not nested:
             results[e] = combined
@@ -131,6 +133,15 @@ def _split(
     kernels += [KernelSpec(tuple(free), (store,), spec.nodes) for store in totals]
     stores = tuple(Store(s.node, s.index, rewrite(s.value, results.get)) for s in spec.stores)
     return kernels, KernelSpec(spec.axes, stores, spec.nodes)
+
+
+def _combined(e: Reduce, part: Node, cuts: Sequence[_Cut], free: Sequence[Axis]) -> Expr:
+    """The reduction of a part's blocks; of a few, written out, so that they are read like the operands of any map."""
+    if len(cuts) == 1 and cuts[0].blocks <= FEW and e.kind == "sum":
+        parts: list[Expr] = [Load(part, part.type, (index(k), *free)) for k in range(cuts[0].blocks)]
+        return sum(parts[1:], parts[0])
+    over = [Axis(f"{c.axis.name}b", c.blocks) for c in cuts]
+    return Reduce(e.kind, over, Load(part, part.type, (*over, *free)))
 
 
 def _part(

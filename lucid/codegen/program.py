@@ -20,12 +20,13 @@ from lucid.codegen.lower_contraction import lower_contraction
 from lucid.codegen.lower_map import lower_map, lower_naive
 from lucid.codegen.lower_transpose import lower_transpose
 from lucid.codegen.lower_winograd import lower_winograd
+from lucid.codegen.lower_winograd_gradient import lower_winograd_gradient
 from lucid.codegen.order import normal_form
 from lucid.codegen.partials import split_reductions
 from lucid.codegen.phases import split_phases
 from lucid.codegen.plan import Lifetime, MemoryPlan, plan_memory, plan_scratch, plan_static
 from lucid.codegen.rows import join_rows
-from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose, Winograd
+from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose, Winograd, WinogradGradient
 from lucid.codegen.sequence import reuse, root, sequence
 from lucid.codegen.siblings import merge_siblings
 from lucid.codegen.spec import KernelSpec, affine_axes
@@ -34,6 +35,7 @@ from lucid.codegen.strategy_rows import blocks_of, joins_rows
 from lucid.codegen.structure import structure
 from lucid.codegen.target import Target
 from lucid.codegen.winograd import winograd_schedule
+from lucid.codegen.winograd_gradient import gradient_schedule
 from lucid.errors import ScheduleError
 from lucid.ir.graph import Graph, Node
 
@@ -213,8 +215,10 @@ class _Generator:
         """A kernel of its own for one spec, the schedule it runs under, and its cost."""
         fma = self.target.has_fma
         placed = normal_form(written)
+        schedule: Schedule
         if spec.window is not None:
-            schedule: Schedule = winograd_schedule(spec, spec.window, self.target)
+            choose = gradient_schedule if spec.window.weights is None else winograd_schedule
+            schedule = choose(spec, spec.window, self.target)
         else:
             schedule = schedule_for(placed, self.target, contraction=id(spec) in self.contractions)
         if self.override is not None:
@@ -228,6 +232,8 @@ class _Generator:
             kernel = lower_transpose(placed, "kernel", schedule, fma=fma, note=note)
         elif isinstance(schedule, Winograd) and spec.window is not None:
             kernel = lower_winograd(written, spec.window, "kernel", schedule, fma=fma, note=note)
+        elif isinstance(schedule, WinogradGradient) and spec.window is not None:
+            kernel = lower_winograd_gradient(written, spec.window, "kernel", schedule, fma=fma, note=note)
         elif isinstance(schedule, Naive):
             kernel = lower_naive(written, "kernel", fma=fma, note=note)
         else:

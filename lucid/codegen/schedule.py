@@ -133,4 +133,36 @@ class Winograd:
         return f"winograd(tile={self.tile} x {self.vectors}*{self.lanes}, block={self.block})"
 
 
-Schedule: TypeAlias = Naive | MapReduce | Transpose | Contraction | Winograd
+@dataclass(frozen=True)
+class WinogradGradient:
+    """The gradient to the weights of a 3 x 3 convolution by Winograd's F(3x3, 2x2): tiles of the image and of the
+    gradient transformed, and multiplied into sums that are transformed back once, at the end.
+
+    Args:
+        lanes: lanes of one vector.
+        vectors: vectors of output channels in a register tile.
+        tile: input channels in a register tile.
+        channels, outputs: input and output channels whose sums are held at once; they divide the kernel's.
+        block: tiles transformed together.
+        unroll: tiles multiplied at once.
+    """
+
+    lanes: int
+    vectors: int
+    tile: int
+    channels: int
+    outputs: int
+    block: int
+    unroll: int = 4
+
+    @property
+    def registers(self) -> int:
+        """Accumulators, one row of the gradient, and one broadcast."""
+        return self.vectors * (self.tile + 1) + 1
+
+    def __str__(self) -> str:
+        held = f"{self.channels} x {self.outputs}"
+        return f"winograd_gradient(tile={self.tile} x {self.vectors}*{self.lanes}, sums={held}, block={self.block})"
+
+
+Schedule: TypeAlias = Naive | MapReduce | Transpose | Contraction | Winograd | WinogradGradient

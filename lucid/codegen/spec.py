@@ -44,16 +44,17 @@ class Store:
 
 @dataclass(frozen=True)
 class Window:
-    """A kernel that slides a 3 x 3 filter over an image one pixel at a time, and where its weights lie transformed.
+    """A kernel that slides a 3 x 3 filter over an image one pixel at a time, and where its weights lie transformed; or
+    the gradient to such a filter, which sums over the pixels.
 
     Args:
-        images: output axes that count images.
-        rows, columns: output axes of an image.
-        row_tap, column_tap: reduction axes of the filter, of extent 3.
-        channel: the remaining reduction axis.
-        vector: the output axis the weights hold side by side.
+        images: axes that count images.
+        rows, columns: axes of an image: of the output, or, in a gradient, of the reduction.
+        row_tap, column_tap: axes of the filter, of extent 3: of the reduction, or, in a gradient, of the output.
+        channel: the axis of the image's channels, among those of the filter.
+        vector: the output axis the other operand holds side by side.
         flip: the image is read against the direction of the taps, as the gradient to the input does.
-        weights: the value that holds the transformed weights.
+        weights: the value that holds the transformed weights; None if this is a gradient.
     """
 
     images: tuple[Axis, ...]
@@ -63,8 +64,8 @@ class Window:
     column_tap: Axis
     channel: Axis
     vector: Axis
-    flip: bool
-    weights: Node
+    flip: bool = False
+    weights: Node | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class KernelSpec:
     stores: tuple[Store, ...]
     #: The graph nodes this kernel computes, producers first: for dumps and profiles.
     nodes: tuple[Node, ...] = ()
-    #: Set where Winograd's algorithm may run: its schedule reads one more value.
+    #: Set where Winograd's algorithm may run: its schedule may read one more value.
     window: Window | None = None
 
     @cached_property
@@ -85,7 +86,7 @@ class KernelSpec:
         for store in self.stores:
             for load in loads(store.value):
                 found.setdefault(load.source)
-        if self.window is not None:
+        if self.window is not None and self.window.weights is not None:
             found.setdefault(self.window.weights)
         return [s for s in found if isinstance(s, Node) and s.type.size]
 

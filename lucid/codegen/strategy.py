@@ -8,7 +8,7 @@ cache.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from math import ceil, prod
 
@@ -16,7 +16,7 @@ from lucid.codegen.access import Placed, coefficient
 from lucid.codegen.fuse import factors
 from lucid.codegen.lower_contraction import ProductOfTwo, contraction_of, operands
 from lucid.codegen.lower_transpose import tiled_axes
-from lucid.codegen.schedule import Contraction, Schedule, Transpose, Winograd
+from lucid.codegen.schedule import Contraction, Schedule, Transpose, Winograd, WinogradGradient
 from lucid.codegen.spec import KernelSpec, Store
 from lucid.codegen.strategy_map import map_lanes, map_schedule
 from lucid.codegen.target import Target
@@ -30,6 +30,9 @@ SMALLEST_SHARED_WORK = 16_000
 
 #: How much slower vectors along the window of a convolution are: every tap reads them anew, off alignment.
 WINDOW_COST = 1.25
+
+#: What Winograd's algorithm takes of the time of the direct nest.
+WINOGRAD_COST = 0.6
 
 #: What copying an element into another layout costs, in multiply-adds of whole vectors: memory is that much slower.
 COPY_COST = 2.0
@@ -101,13 +104,18 @@ def _innermost_in(index: Expr, axis: Axis) -> bool:
 
 
 def wanted(
-    spec: KernelSpec, fixed: Mapping[Node, int | None], parameters: Collection[Node], target: Target
+    spec: KernelSpec,
+    fixed: Mapping[Node, int | None],
+    parameters: Collection[Node],
+    target: Target,
+    slides: Callable[[Wanted], bool],
 ) -> Wanted | None:
     """The vector axis of a contraction and the layouts it wants: what costs the fewest multiply-adds and copies.
 
     Args:
         fixed: values whose layout cannot change, and their contiguous dimension.
         parameters: values whose copies are made rarely.
+        slides: whether Winograd's algorithm would run the kernel laid out like that.
     """
     found = contraction_loads(spec)
     if found is None:
@@ -127,13 +135,16 @@ def wanted(
         assert dim is not None
         extent = _merged_extent(axis, store, [x for x, _ in carriers])
         cost = work * ceil(extent / lanes) / extent * (WINDOW_COST if is_windowed(load) else 1.0)
+        wish = Wanted(axis, at, load, dim)
+        if slides(wish):
+            cost *= WINOGRAD_COST
         for node, d in ((load.source, dim), (store.node, at)):
             assert isinstance(node, Node)
             home = fixed.get(node, default_order(len(node.shape))[-1])
             if home != d and node not in parameters:
                 cost += COPY_COST * node.type.size
         if best is None or cost < best[0]:
-            best = cost, Wanted(axis, at, load, dim)
+            best = cost, wish
     return best[1] if best else None
 
 
@@ -195,8 +206,8 @@ def transpose_schedule(placed: Placed, lanes: int) -> Transpose | None:
 def work_of(placed: Placed, schedule: Schedule) -> int:
     """Rough cost of a kernel: elements it touches, or multiply-adds of whole vectors."""
     touched = sum(b.size for b in placed.buffers)
-    reduce = contraction_of(placed) if isinstance(schedule, Contraction | Winograd) else None
-    if reduce is None or not isinstance(schedule, Contraction | Winograd):
+    reduce = contraction_of(placed) if isinstance(schedule, Contraction | Winograd | WinogradGradient) else None
+    if reduce is None or not isinstance(schedule, Contraction | Winograd | WinogradGradient):
         return touched
     return prod(a.extent for a in (*placed.axes, *reduce.axes)) // schedule.lanes
 

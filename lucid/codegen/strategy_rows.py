@@ -12,6 +12,7 @@ from math import prod
 from lucid.codegen.fuse import LARGEST_EXPRESSION, is_contraction
 from lucid.codegen.spec import KernelSpec
 from lucid.codegen.strategy import contraction_loads, default_order
+from lucid.codegen.winograd_gradient import gradient_parts
 from lucid.ir.expr import Axis, Expr, Reduce, free_axes, loads, walk
 
 #: Blocks of a long reduction: enough for any machine's threads to share, few enough to combine in no time.
@@ -35,7 +36,9 @@ def blocks_of(reduce: Reduce) -> int:
     free = free_axes(reduce)
     results = prod(a.extent for a in free)
     length = prod(a.extent for a in reduce.axes)
-    if is_contraction(reduce) or (results > MOST_RESULTS and not _over_rows(reduce)):
+    if is_contraction(reduce):
+        return gradient_parts(reduce, results, length)
+    if results > MOST_RESULTS and not _over_rows(reduce):
         return 1
     if results >= FEWEST_ROWS and length <= LONGEST_ROW and all(_outermost(x.index, free) for x in loads(reduce.body)):
         return 1

@@ -6,13 +6,15 @@ Four outputs of a 3 x 3 filter take 16 multiplications instead of 36, on transfo
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import ceil, prod
 
 from lucid.codegen.schedule import Winograd
 from lucid.codegen.spec import KernelSpec, Window
 from lucid.codegen.target import Target
-from lucid.ir.expr import Axis, Const, Expr, Load, Reduce
+from lucid.ir.expr import Axis, Expr, Load, Reduce
+from lucid.ir.graph import Node
 from lucid.ir.index import affine
 
 #: Outputs along one side of a tile, and inputs they take.
@@ -36,40 +38,69 @@ class Slide:
     column_tap: Axis
     channel: Axis
     flip: bool
+    #: The pixels are summed over: this is the gradient to a filter.
+    gradient: bool
+
+    def window(self, vector: Axis, weights: Node | None = None) -> Window:
+        """The same, and what the other operand holds side by side."""
+        taps = (self.row_tap, self.column_tap, self.channel)
+        return Window(self.images, self.rows, self.columns, *taps, vector, self.flip, weights)
 
 
-def slide_of(image: Load, reduce: Reduce) -> Slide | None:
-    """How a contraction's operand is slid over: two dimensions by an output axis and a tap of 3, one by channels."""
-    if len(reduce.axes) != 3 or len(image.index) != 4:
+def slide_of(image: Load, outputs: Collection[Axis], reduce: Reduce) -> Slide | None:
+    """How a contraction slides 3 x 3 taps over one operand: two dimensions by an axis and a tap, one by channels.
+
+    In a convolution and the gradient to its input taps and channels are summed over, and what is left are pixels. In
+    the gradient to its weights the pixels are summed over, perhaps a part of them at each position of further axes.
+    """
+    summed, kept = frozenset(reduce.axes), frozenset(outputs)
+    found = _slide(image, summed, kept, gradient=False)
+    if found is not None and {found.row_tap, found.column_tap, found.channel} == summed:
+        return found
+    found = _slide(image, kept, summed, gradient=True)
+    if found is not None and {found.rows, found.columns, *found.images} == summed and not found.flip:
+        return found
+    return None
+
+
+def _slide(image: Load, filter_axes: frozenset[Axis], image_axes: frozenset[Axis], *, gradient: bool) -> Slide | None:
+    if len(image.index) != 4:
         return None
     pairs: list[tuple[Axis, Axis, int]] = []
     images: list[Axis] = []
     channel: Axis | None = None
     for position in image.index:
-        if isinstance(position, Axis) and position in reduce.axes:
+        pair = _pair(position, filter_axes, image_axes)
+        if isinstance(position, Axis) and position in filter_axes and channel is None:
             channel = position
-        elif isinstance(position, Axis):
-            images.append(position)
-        elif not isinstance(position, Const):
-            pair = _pair(position, reduce)
-            if pair is None:
-                return None
+        elif pair is not None:
             pairs.append(pair)
+        else:
+            images += [a for a in affine(position).terms if isinstance(a, Axis) and a in image_axes]
     if channel is None or len(pairs) != 2 or pairs[0][2] != pairs[1][2]:
         return None
     (rows, row_tap, sign), (columns, column_tap, _) = pairs
-    return Slide(tuple(images), rows, columns, row_tap, column_tap, channel, sign < 0)
-
-
-def _pair(position: Expr, reduce: Reduce) -> tuple[Axis, Axis, int] | None:
-    """The output axis and the tap of ``axis + tap + constant`` (or ``axis - tap``), and the tap's sign."""
-    terms = affine(position).terms
-    taps = [(a, f) for a, f in terms.items() if a in reduce.axes]
-    others = [(a, f) for a, f in terms.items() if a not in reduce.axes]
-    if len(taps) != 1 or len(others) != 1:
+    if len({rows, columns, *images}) != 2 + len(images) or len({row_tap, column_tap, channel}) != 3:
         return None
-    (tap, sign), (axis, step) = taps[0], others[0]
-    if not (isinstance(tap, Axis) and isinstance(axis, Axis)) or tap.extent != 3 or abs(sign) != 1 or step != 1:
+    return Slide(tuple(images), rows, columns, row_tap, column_tap, channel, sign < 0, gradient)
+
+
+def _pair(position: Expr, filter_axes: frozenset[Axis], image_axes: frozenset[Axis]) -> tuple[Axis, Axis, int] | None:
+    """The pixel axis and the tap of ``axis + tap + constant`` (or ``axis - tap``), and the tap's sign.
+
+    The pixels may be a part of the image, of an even number so that tiles end with them: ``part * extent`` is added.
+    """
+    terms = affine(position).terms
+    if not all(isinstance(a, Axis) for a in terms):
+        return None
+    taps = [(a, f) for a, f in terms.items() if a in filter_axes and getattr(a, "extent", 0) == 3 and abs(f) == 1]
+    pixels = [(a, f) for a, f in terms.items() if a in image_axes]
+    if len(taps) != 1 or len(pixels) != 1 or pixels[0][1] != 1:
+        return None
+    (tap, sign), (axis, _) = taps[0], pixels[0]
+    assert isinstance(tap, Axis)
+    assert isinstance(axis, Axis)
+    if len(terms) > 2 and axis.extent % OUTPUTS:
         return None
     return axis, tap, sign
 
