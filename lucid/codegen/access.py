@@ -72,7 +72,7 @@ def place(spec: KernelSpec, layouts: Mapping[Node, Layout], over: Mapping[Node, 
     ``over`` maps a stored node to the source whose memory it overwrites, element by element.
     """
     over = over or {}
-    stored = [s.node for s in spec.stores]
+    stored = list(dict.fromkeys(s.node for s in spec.stores))
     merged = {over[n]: n for n in stored if n in over}
     sources = [x for x in spec.sources if x not in stored]
     buffers: dict[Node, Buffer] = {}

@@ -43,6 +43,7 @@ from lucid.codegen.loops import (
 )
 from lucid.codegen.order import Kept, by_rows, interned, keeping, kept, normal_form
 from lucid.codegen.schedule import MapReduce
+from lucid.codegen.windows import written_out
 from lucid.errors import IRError, ScheduleError
 from lucid.ir.expr import (
     Axis,
@@ -76,6 +77,8 @@ def lower_map(placed: Placed, name: str, schedule: MapReduce, *, fma: bool = Tru
     if schedule.lanes < 1 or schedule.lanes & (schedule.lanes - 1) or schedule.unroll < 1 or schedule.vectors < 1:
         raise ScheduleError(f"{schedule}: lanes must be a power of two, unroll and vectors at least 1")
     placed, serial = normal_form(placed), None
+    if schedule.window:
+        placed = written_out(placed, schedule.window)
     if schedule.rows:
         placed, serial = by_rows(placed, schedule.rows)
     held = None

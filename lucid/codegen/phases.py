@@ -2,13 +2,15 @@
 
 The gradient of a convolution with stride s to its input meets, at each pixel, only the taps that fall on the stride's
 lattice. Written down directly that is a test in the innermost loop. Splitting the pixels by their residue modulo s
-decides the test: each phase is a dense contraction over its own taps, written at stride s.
+decides the test: each phase is a dense contraction over its own taps, written at stride s. Where nothing is multiplied,
+as in pooling, phases over equally many pixels are one kernel with a result for each.
 """
 
 from __future__ import annotations
 
 from math import gcd
 
+from lucid.codegen.fuse import is_contraction
 from lucid.codegen.spec import KernelSpec, Store
 from lucid.ir.expr import Axis, Binary, Const, Expr, Reduce, Select, identity, rewrite, walk
 from lucid.ir.index import affine
@@ -32,7 +34,26 @@ def split_phases(spec: KernelSpec) -> list[KernelSpec]:
             waiting = parts + waiting
         if len(done) + len(waiting) > MOST_PHASES:
             return [spec]
-    return done
+    return _side_by_side(done)
+
+
+def _side_by_side(phases: list[KernelSpec]) -> list[KernelSpec]:
+    """Phases over as many positions as one kernel, which reads what they share once and writes pixels in their order;
+    contractions stay alone, each to have its own register tile.
+    """
+    groups: dict[tuple[int, ...], KernelSpec] = {}
+    alone = []
+    for phase in phases:
+        if any(is_contraction(e) for s in phase.stores for e in walk(s.value)):
+            alone.append(phase)
+            continue
+        key = tuple(a.extent for a in phase.axes)
+        if key in groups:
+            first = groups[key]
+            phase = phase.map(first.axes, dict(zip(phase.axes, first.axes, strict=True)))
+            phase = KernelSpec(first.axes, (*first.stores, *phase.stores), first.nodes)
+        groups[key] = phase
+    return [*alone, *groups.values()]
 
 
 def _split_once(spec: KernelSpec) -> list[KernelSpec] | None:

@@ -204,7 +204,7 @@ class _Generator:
                         self.ready(kernels[-1], work)
                 lowered[key] = number, schedule
             number, schedule = lowered[key]
-            stored = [s.node for s in spec.stores]
+            stored = list(dict.fromkeys(s.node for s in spec.stores))
             merged = {over.get(x) for x in stored}
             scratch = [Place("scratch", at) for at in plan_scratch(kernels[number]).offsets.values()]
             arguments = (*(x for x in spec.sources if x not in stored and x not in merged), *stored, *scratch)

@@ -29,6 +29,7 @@ class MapReduce:
         rows: positions of the outermost axis of a reduction that are read side by side, all the way along the output,
             before the next so many are added to it in memory; it divides that axis. 0 leaves the result in registers.
         keep: a value that a reduction and the result both need is computed once, and kept in the result's memory.
+        window: reductions over at most so many positions are written out, without loops.
     """
 
     lanes: int
@@ -36,11 +37,13 @@ class MapReduce:
     vectors: int = 1
     rows: int = 0
     keep: bool = False
+    window: int = 0
 
     def __str__(self) -> str:
         strip = f", vectors={self.vectors}" if self.vectors > 1 else ""
         rows = f", rows={self.rows}" if self.rows else ""
-        return f"map(lanes={self.lanes}, unroll={self.unroll}{strip}{rows}{', keep' if self.keep else ''})"
+        window = f", window={self.window}" if self.window else ""
+        return f"map(lanes={self.lanes}, unroll={self.unroll}{strip}{rows}{', keep' if self.keep else ''}{window})"
 
 
 @dataclass(frozen=True)

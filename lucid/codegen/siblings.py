@@ -17,7 +17,6 @@ from lucid.codegen.spec import KernelSpec, Store
 from lucid.ir.expr import Axis, Expr, Load, Reduce, free_axes, loads, rewrite, substitute, walk
 from lucid.ir.graph import Node
 from lucid.ir.index import affine, simplify
-from lucid.ir.types import DType
 
 #: A kernel has at most so many results and values it reads: more would not fit into registers.
 MOST_BUFFERS = 12
@@ -51,16 +50,17 @@ def _only(spec: KernelSpec, needed: Collection[Node]) -> KernelSpec:
 
 @dataclass(frozen=True)
 class _Shape:
-    """What kernels must have in common: extents from the outermost to the innermost in memory, and the dtype."""
+    """What kernels must have in common: extents from the outermost to the innermost in memory, and lanes."""
 
     extents: tuple[int, ...]
-    dtype: DType
+    #: Bytes of an element, or of the 32-bit number it is computed with: what fills a lane.
+    width: int
     #: The kernel's axes in that order.
     axes: tuple[Axis, ...]
 
     @property
-    def key(self) -> tuple[tuple[int, ...], DType]:
-        return self.extents, self.dtype
+    def key(self) -> tuple[tuple[int, ...], int]:
+        return self.extents, self.width
 
 
 def _shape(spec: KernelSpec, layouts: Mapping[Node, Layout]) -> _Shape | None:
@@ -75,7 +75,7 @@ def _shape_of(spec: KernelSpec, store: Store, layouts: Mapping[Node, Layout]) ->
     ordered = tuple(sorted(spec.axes, key=lambda a: -abs(steps[a])))
     if ordered and (abs(steps[ordered[-1]]) != 1 or _transposes(spec, store, ordered[-1], layouts)):
         return None
-    return _Shape(tuple(a.extent for a in ordered), store.node.dtype, ordered)
+    return _Shape(tuple(a.extent for a in ordered), max(4, store.node.dtype.itemsize), ordered)
 
 
 def _transposes(spec: KernelSpec, store: Store, inner: Axis, layouts: Mapping[Node, Layout]) -> bool:

@@ -5,13 +5,14 @@ A core reads memory at full speed when it walks it in runs of some hundred bytes
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, prod
 
 from lucid.codegen.access import Access, Placed, accesses, coefficient
 from lucid.codegen.order import kept
 from lucid.codegen.schedule import MapReduce, Naive, Schedule
 from lucid.codegen.spec import EXPENSIVE, cost
 from lucid.codegen.target import Target
+from lucid.codegen.windows import is_window
 from lucid.ir.expr import Axis, Expr, Reduce, free_axes, walk
 
 #: Vectors side by side in a reduction over an outer axis: a run of 512 bytes, and accumulators for eight sums.
@@ -19,6 +20,13 @@ STRIP = 8
 
 #: Rows that a core reads side by side when they are longer than a strip: as many streams as it can foresee.
 ROWS = 8
+
+
+#: Positions of the largest reduction that is written out.
+LARGEST_WINDOW = 25
+
+#: Operations of all reductions written out in a kernel: more would not fit into the instruction cache.
+LARGEST_CODE = 600
 
 
 def map_schedule(placed: Placed, lanes: int) -> Schedule:
@@ -30,6 +38,8 @@ def map_schedule(placed: Placed, lanes: int) -> Schedule:
     if lanes == 1 or last is None or not bodies:
         held = kept(placed)
         return MapReduce(lanes, 4, keep=held is not None and _costly(held.value))
+    if window := _window(placed, last):
+        return MapReduce(lanes, 4, window=window)
     strip = 2 if any(cost(body) > 8 for body in bodies) else STRIP
     rows = _rows(placed, last, strip * lanes)
     return MapReduce(lanes, 4, vectors=min(strip // 2 if rows else strip, ceil(last.extent / lanes)), rows=rows)
@@ -55,6 +65,23 @@ def _rows(placed: Placed, last: Axis, width: int) -> int:
     if any(coefficient(x.offset, last) != 1 for x in accesses(value.body) if coefficient(x.offset, value.axes[0]) != 0):
         return 0
     return next((n for n in range(ROWS, 3, -1) if value.axes[0].extent % n == 0), 0)
+
+
+def _window(placed: Placed, last: Axis) -> int:
+    """Positions of the largest reduction that depends on the innermost axis, if all of these are windows read in
+    vectors along it; 0 if not.
+    """
+    largest = size = 0
+    for store in placed.stores:
+        for e in walk(store.value):
+            if isinstance(e, Reduce) and last in free_axes(e):
+                steps = [coefficient(x.offset, last) for x in accesses(e.body)]
+                if not is_window(e, LARGEST_WINDOW) or any(s not in (0, 1) for s in steps):
+                    return 0
+                positions = prod(a.extent for a in e.axes)
+                largest = max(largest, positions)
+                size += positions * (1 + cost(e.body))
+    return largest if size <= LARGEST_CODE else 0
 
 
 def _costly(value: Expr) -> bool:

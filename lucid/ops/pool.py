@@ -1,8 +1,9 @@
 """Two-dimensional max pooling: the maxima, their places, and the two maps that follow the places back and forth.
 
-``max_pool2d_index`` names the pixel each window chose. Along those places ``max_pool2d_input_grad`` carries cotangents
-to the image, and ``max_pool2d_take`` reads the image; both are linear and each is the other's adjoint, so every order
-of derivative exists. Geometry as in ``conv.py``; padding reads as -inf.
+``max_pool2d_index`` names the pixel each window chose by its number in the window, which takes a byte. Along those
+places ``max_pool2d_input_grad`` carries cotangents to the image, and ``max_pool2d_take`` reads the image; both are
+linear and each is the other's adjoint, so every order of derivative exists. Geometry as in ``conv.py``; padding reads
+as -inf.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from lucid.errors import ArgumentError, DTypeError, ShapeError
-from lucid.ir.expr import Axis, Expr, Operand, Reduce, reduce_axes, select, total, unary
+from lucid.ir.expr import Axis, Expr, Operand, Reduce, const, reduce_axes, select, total, unary
 from lucid.ir.graph import Array, BadSample, Node, Op, Sample
-from lucid.ir.types import TensorType, float32, float64, int32, int64
+from lucid.ir.types import DType, TensorType, float32, float64, int32, int64, uint8
 from lucid.ops.common import quiet, require_float, require_rank
 from lucid.ops.conv import Padding, Pair, output_size
 from lucid.ops.sampling import smooth
@@ -29,6 +30,13 @@ def taps(x: Array, kernel: Pair, stride: Pair, dilation: Pair, out: Pair) -> Ite
         for kj in range(kernel[1]):
             i, j = ki * dilation[0], kj * dilation[1]
             yield ki, kj, x[:, :, i : i + stride[0] * out[0] : stride[0], j : j + stride[1] * out[1] : stride[1]]
+
+
+def index_dtype(kernel: Pair) -> DType:
+    """What counts the pixels of a window: ``2 * kernel[0] * kernel[1]`` fits, so that one maximum can look for a NaN
+    and for the largest number at once.
+    """
+    return uint8 if 2 * kernel[0] * kernel[1] < 256 else int32
 
 
 def padded(x: Array, padding: Padding, value: float) -> Array:
@@ -57,6 +65,7 @@ class _MaxPool(Op):
         yield (1, 2, 5, 5), {**halves, "kernel_size": (1, 1), "stride": (3, 2)}
         yield (2, 1, 3, 3), {**halves, "padding": ((0, 1), (0, 1))}
         yield (1, 1, 2, 2), {**halves, "kernel_size": (1, 1), "stride": (1, 1), "padding": ((1, 1), (0, 2))}
+        yield (1, 1, 13, 12), {**halves, "kernel_size": (12, 11), "stride": (1, 1)}
         yield (0, 2, 4, 4), halves
 
     def indices(self, x: Array, attrs: dict[str, Any]) -> Array:
@@ -130,9 +139,10 @@ class MaxPool2d(_MaxPool):
 
 
 class MaxPool2dIndex(_MaxPool):
-    """Where each window's maximum lies: ``row * W + column`` as int64, -1 for a window that holds only padding.
+    """Which pixel of each window is its maximum: pixels are numbered in window order, and the number after the last
+    stands for a window that holds only padding.
 
-    Equal pixels: the first in window order. NaN beats every number, and the last NaN the others, as in PyTorch.
+    Equal pixels: the first. NaN beats every number, and the last NaN the others, as in PyTorch.
     """
 
     name = "max_pool2d_index"
@@ -140,7 +150,7 @@ class MaxPool2dIndex(_MaxPool):
 
     def infer(self, x: TensorType, *, kernel_size: Pair, stride: Pair, padding: Padding, dilation: Pair) -> TensorType:
         require_float(self.name, input=x)
-        return TensorType(self.pooled(x, kernel_size, stride, padding, dilation), int64)
+        return TensorType(self.pooled(x, kernel_size, stride, padding, dilation), index_dtype(kernel_size))
 
     def evaluate(self, x: Array, *, kernel_size: Pair, stride: Pair, padding: Padding, dilation: Pair) -> Array:
         h, w = x.shape[2:]
@@ -149,25 +159,19 @@ class MaxPool2dIndex(_MaxPool):
         columns = np.arange(size[1]) * stride[1] - padding[1][0]
         xp = padded(x, padding, _LOWEST)
         largest = max_pool2d.evaluate(x, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
-        # The number of the first tap that holds the maximum is how many taps pass while none has held it.
+        # The number of the first pixel that is the maximum is how many pass while none has been it.
         looking = np.ones(largest.shape, np.bool_)
-        tap = np.zeros(largest.shape, np.min_scalar_type(kernel_size[0] * kernel_size[1]))
+        index = np.zeros(largest.shape, index_dtype(kernel_size))
         for ki, kj, pixels in taps(xp, kernel_size, stride, dilation, size):
             misses = pixels != largest
             if xp is not x:
                 i, j = rows + ki * dilation[0], columns + kj * dilation[1]
                 misses |= (i < 0) | (i >= h) | (j < 0) | (j >= w)
             looking &= misses
-            tap += looking
+            index += looking
         if np.isnan(largest).any():
             for ki, kj, pixels in taps(xp, kernel_size, stride, dilation, size):
-                np.copyto(tap, ki * kernel_size[1] + kj, where=np.isnan(pixels), casting="unsafe")
-                looking &= ~np.isnan(pixels)
-        below, beside = np.arange(kernel_size[0]) * dilation[0], np.arange(kernel_size[1]) * dilation[1]
-        # One more entry for windows where no tap was found; they are overwritten.
-        offsets = np.append(np.add.outer(below * w, beside).ravel(), 0)
-        index: Array = offsets[tap] + (rows * w + columns)
-        index[looking] = -1
+                np.copyto(index, ki * kernel_size[1] + kj, where=np.isnan(pixels), casting="unsafe")
         return index
 
     def vjp(self, node: Node, g: Node) -> tuple[None]:
@@ -196,16 +200,17 @@ class MaxPool2dIndex(_MaxPool):
         largest = Reduce("max", (mi, mj), x.padded(_LOWEST, n, c, *at(mi, mj)))
         ki, kj = reduce_axes(("ki", kernel_size[0]), ("kj", kernel_size[1]))
         row, column = at(ki, kj)
-        pixel, position = x.padded(_LOWEST, n, c, row, column), row * w + column
-        nowhere = h * w
-        found = select(pixel.eq(largest), position, nowhere)
+        dtype = index_dtype(kernel_size)
+        pixel, number = x.padded(_LOWEST, n, c, row, column), ki * kernel_size[1] + kj
+        count = kernel_size[0] * kernel_size[1]
+        found = select(pixel.eq(largest), (count - number).cast(dtype), 0)
         if any(map(any, padding)):
             inside = (row >= 0) & (row < h) & (column >= 0) & (column < w)
-            found = select(inside, found, nowhere)
-        # One minimum decides all: a NaN counts below 0, the later the lower; then the first place of the maximum.
-        found = select(unary("isnan", pixel), -1 - position, found)
-        winner = Reduce("min", (ki, kj), found)
-        return select(winner < 0, -1 - winner, select(winner.eq(nowhere), -1, winner))
+            found = select(inside, found, 0)
+        # One maximum decides all: NaNs count most, the later the more; then the maximum, the earlier the more.
+        found = select(unary("isnan", pixel), (number + (count + 1)).cast(dtype), found)
+        winner = Reduce("max", (ki, kj), found)
+        return select(winner > const(count, dtype), winner - (count + 1), const(count, dtype) - winner)
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
         yield from max_pool2d.samples(rng)
@@ -235,19 +240,34 @@ class MaxPool2dInputGrad(_MaxPool):
         require_rank(self.name, "grad_output", g, 4, "(N, C, H, W)")
         require_float(self.name, grad_output=g)
         x = g.with_shape((*g.shape[:2], *input_size))
-        check_index(self.name, index, self.pooled(x, kernel_size, stride, padding, dilation))
+        check_index(self.name, index, self.pooled(x, kernel_size, stride, padding, dilation), kernel_size)
         if g.shape != index.shape:
             raise ShapeError(f"grad_output has shape {g.shape}, but index has {index.shape}", op=self.name)
         return x
 
     @quiet
-    def evaluate(self, g: Array, index: Array, *, input_size: Pair, **geometry: Any) -> Array:
-        n, c, oh, ow = g.shape
-        pixels = input_size[0] * input_size[1]
-        # One more place per image takes what belongs to no pixel.
-        place = np.where(index < 0, pixels, index).reshape(n * c, oh * ow) + (pixels + 1) * np.arange(n * c)[:, None]
-        dx = np.bincount(place.ravel(), g.ravel(), n * c * (pixels + 1)).reshape(n, c, pixels + 1)
-        return dx[:, :, :pixels].reshape(n, c, *input_size).astype(g.dtype)
+    def evaluate(
+        self,
+        g: Array,
+        index: Array,
+        *,
+        input_size: Pair,
+        kernel_size: Pair,
+        stride: Pair,
+        padding: Padding,
+        dilation: Pair,
+    ) -> Array:
+        (n, c, oh, ow), (h, w) = g.shape, input_size
+        (top, bottom), (left, right) = padding
+        height, width = h + top + bottom, w + left + right
+        below, beside = np.arange(kernel_size[0]) * dilation[0], np.arange(kernel_size[1]) * dilation[1]
+        # One more entry for windows without a choice, which add to the first pixel of the padding they consist of.
+        from_corner = np.append(np.add.outer(below * width, beside).ravel(), 0)
+        corner = np.add.outer(np.arange(oh) * stride[0] * width, np.arange(ow) * stride[1])
+        image = np.arange(n * c).reshape(n, c, 1, 1) * (height * width)
+        dx = np.zeros((n, c, height, width), g.dtype)
+        np.add.at(dx.reshape(-1), (from_corner[index] + (image + corner)).ravel(), g.ravel())
+        return np.ascontiguousarray(dx[:, :, top : top + h, left : left + w])
 
     def vjp(self, node: Node, g: Node) -> tuple[Node, None]:
         attrs = {k: v for k, v in node.attrs.items() if k != "input_size"}
@@ -270,7 +290,7 @@ class MaxPool2dInputGrad(_MaxPool):
         y = i + padding[0][0] - ki * dilation[0]
         x = j + padding[1][0] - kj * dilation[1]
         window = (n, c, y // stride[0], x // stride[1])
-        chosen = index.padded(-1, *window).eq(i * input_size[1] + j)
+        chosen = index.padded(0, *window).eq((ki * kernel_size[1] + kj).cast(index.dtype))
         value = select(chosen, g.padded(0, *window), 0)
         # Only windows on the stride's lattice hold this pixel at this tap.
         if stride[1] > 1:
@@ -285,7 +305,7 @@ class MaxPool2dInputGrad(_MaxPool):
             yield Sample.of(smooth(rng, index.shape), index, input_size=shape[2:], **attrs)
 
     def bad_samples(self) -> Iterable[BadSample]:
-        g, index = TensorType((1, 2, 2, 2), float32), TensorType((1, 2, 2, 2), int64)
+        g, index = TensorType((1, 2, 2, 2), float32), TensorType((1, 2, 2, 2), uint8)
         for attrs, error, words in self.bad_geometries():
             yield BadSample((g, index), {**attrs, "input_size": (4, 4)}, error, words)
         good = {
@@ -314,41 +334,56 @@ class MaxPool2dTake(_MaxPool):
     ) -> TensorType:
         require_float(self.name, input=x)
         shape = self.pooled(x, kernel_size, stride, padding, dilation)
-        check_index(self.name, index, shape)
+        check_index(self.name, index, shape, kernel_size)
         return x.with_shape(shape)
 
-    def evaluate(self, x: Array, index: Array, **geometry: Any) -> Array:
-        n, c, h, w = x.shape
-        flat = np.concatenate([x.reshape(n, c, h * w), np.zeros((n, c, 1), x.dtype)], axis=2)
-        place = np.where(index < 0, h * w, index).reshape(n, c, index.shape[2] * index.shape[3])
-        chosen: Array = np.take_along_axis(flat, place, axis=2).reshape(index.shape)
+    def evaluate(
+        self, x: Array, index: Array, *, kernel_size: Pair, stride: Pair, padding: Padding, dilation: Pair
+    ) -> Array:
+        chosen = np.zeros(index.shape, x.dtype)
+        size = index.shape[2], index.shape[3]
+        for ki, kj, pixels in taps(padded(x, padding, 0.0), kernel_size, stride, dilation, size):
+            np.copyto(chosen, pixels, where=index == ki * kernel_size[1] + kj)
         return chosen
 
     def vjp(self, node: Node, g: Node) -> tuple[Node, None]:
         x, index = node.inputs
         return max_pool2d_input_grad(g, index, input_size=x.shape[2:], **node.attrs), None
 
-    def compute(self, out: tuple[Axis, ...], x: Operand, index: Operand, **geometry: Any) -> Expr:
-        n, c, _, _ = out
-        place = index.load(out)
-        # -1 names row -1, which reads the fill.
-        return x.padded(0, n, c, place // x.shape[3], place % x.shape[3])
+    def compute(
+        self,
+        out: tuple[Axis, ...],
+        x: Operand,
+        index: Operand,
+        *,
+        kernel_size: Pair,
+        stride: Pair,
+        padding: Padding,
+        dilation: Pair,
+    ) -> Expr:
+        n, c, i, j = out
+        number = index.load(out).cast(int64)
+        row = i * stride[0] + number // kernel_size[1] * dilation[0] - padding[0][0]
+        column = j * stride[1] + number % kernel_size[1] * dilation[1] - padding[1][0]
+        nowhere = number.eq(kernel_size[0] * kernel_size[1])
+        return x.padded(0, n, c, select(nowhere, -1, row), column)  # row -1 reads the fill
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
         for shape, attrs in self.geometries():
             yield Sample.of(smooth(rng, shape), self.indices(smooth(rng, shape), attrs), **attrs)
 
     def bad_samples(self) -> Iterable[BadSample]:
-        x, index = TensorType((1, 2, 4, 4), float32), TensorType((1, 2, 2, 2), int64)
+        x, index = TensorType((1, 2, 4, 4), float32), TensorType((1, 2, 2, 2), uint8)
         for attrs, error, words in self.bad_geometries():
             yield BadSample((x, index), attrs, error, words)
         good = {"kernel_size": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
         yield BadSample((x, index.with_shape((1, 2, 2, 3))), good, ShapeError, (self.name, "(1, 2, 2, 3)"))
 
 
-def check_index(op: str, index: TensorType, shape: tuple[int, ...]) -> None:
-    if index.dtype != int64:
-        raise DTypeError(f"index has dtype {index.dtype.name}, but it must be int64", op=op)
+def check_index(op: str, index: TensorType, shape: tuple[int, ...], kernel: Pair) -> None:
+    wanted = index_dtype(kernel)
+    if index.dtype != wanted:
+        raise DTypeError(f"index has dtype {index.dtype.name}, but it must be {wanted.name}", op=op)
     if index.shape != shape:
         raise ShapeError(f"index has shape {index.shape}, but pooling gives {shape}", op=op)
 

@@ -129,7 +129,7 @@ def test_reductions_of_different_things_are_not_joined() -> None:
     assert stores(generate(graph, AVX512)) == [1, 1]
 
 
-def test_results_of_different_dtypes_orders_or_positions_are_not_joined() -> None:
+def test_results_of_different_widths_orders_or_positions_are_not_joined() -> None:
     x, y = value(8, 8), value(8, 8)
     first = ops.exp(x)
     others = [ops.cast(x * 2.0, dtype=int64), ops.transpose(x, perm=(1, 0)) * 2.0, ops.flip(x, axes=(0,)), y + 1.0]

@@ -54,25 +54,39 @@ def max_pool2d(x: Any, *, padding: Any, **attrs: Any) -> Any:
     return F.max_pool2d(F.pad(x, edges(padding), value=float("-inf")), **attrs)
 
 
-def max_pool2d_index(x: Any, *, padding: Any, **attrs: Any) -> Any:
-    """PyTorch's indices in the padded image, counted in the image; -1 where the chosen pixel is padding."""
+def max_pool2d_index(x: Any, *, padding: Any, kernel_size: Any, stride: Any, dilation: Any) -> Any:
+    """PyTorch's indices in the padded image, counted in the window; the number after the last where it is padding."""
     (top, _), (left, right) = padding
     h, w = x.shape[2:]
+    attrs = {"kernel_size": kernel_size, "stride": stride, "dilation": dilation}
     flat = F.max_pool2d(F.pad(x, edges(padding), value=float("-inf")), return_indices=True, **attrs)[1]
-    row, column = flat // (w + left + right) - top, flat % (w + left + right) - left
-    inside = (row >= 0) & (row < h) & (column >= 0) & (column < w)
-    return torch.where(inside, row * w + column, -1)
+    row, column = flat // (w + left + right), flat % (w + left + right)
+    first = (torch.arange(n) * s for n, s in zip(flat.shape[2:], stride, strict=True))
+    i, j = torch.meshgrid(*first, indexing="ij")
+    number = (row - i) // dilation[0] * kernel_size[1] + (column - j) // dilation[1]
+    inside = (row >= top) & (row < top + h) & (column >= left) & (column < left + w)
+    count = kernel_size[0] * kernel_size[1]
+    return torch.where(inside, number, count).to(torch.uint8 if 2 * count < 256 else torch.int32)
+
+
+def _places(index: Any, h: int, w: int, *, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> Any:
+    """Where in the flattened image each window's choice lies, ``h * w`` if nowhere."""
+    index = index.long()
+    first = (torch.arange(n) * s - p for n, s, (p, _) in zip(index.shape[2:], stride, padding, strict=True))
+    i, j = torch.meshgrid(*first, indexing="ij")
+    row, column = i + index // kernel_size[1] * dilation[0], j + index % kernel_size[1] * dilation[1]
+    return torch.where(index == kernel_size[0] * kernel_size[1], h * w, row * w + column).flatten(2)
 
 
 def max_pool2d_input_grad(g: Any, index: Any, *, input_size: Any, **attrs: Any) -> Any:
     flat = torch.zeros((*g.shape[:2], input_size[0] * input_size[1] + 1), dtype=g.dtype)
-    place = torch.where(index < 0, input_size[0] * input_size[1], index).flatten(2)
+    place = _places(index, *input_size, **attrs)
     return flat.scatter_add(2, place, g.flatten(2))[:, :, :-1].unflatten(2, input_size)
 
 
 def max_pool2d_take(x: Any, index: Any, **attrs: Any) -> Any:
-    chosen = x.flatten(2).gather(2, index.clamp(min=0).flatten(2)).unflatten(2, index.shape[2:])
-    return torch.where(index < 0, torch.zeros_like(chosen), chosen)
+    place = _places(index, *x.shape[2:], **attrs)
+    return F.pad(x.flatten(2), (0, 1)).gather(2, place).unflatten(2, index.shape[2:])
 
 
 def avg_pool2d(x: Any, *, kernel_size: Any, stride: Any, padding: Any, count_include_pad: bool) -> Any:
