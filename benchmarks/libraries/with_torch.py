@@ -78,13 +78,9 @@ def _network(workload: Workload, layout: Any = torch.contiguous_format) -> Any:
 
 
 def _inference(workload: Workload, layout: Any, wrap: Wrap) -> Contender:
+    torch.set_grad_enabled(False)
     run, x = wrap(_network(workload, layout).eval()), _tensors(workload, layout)["x"]
-
-    def work() -> Any:
-        with torch.no_grad():
-            return run(x)
-
-    return Contender(work, _one)
+    return Contender(lambda: run(x), _one)
 
 
 def _gradients(workload: Workload, layout: Any) -> Contender:
@@ -96,6 +92,7 @@ def _gradients(workload: Workload, layout: Any) -> Contender:
 
 
 def _training(workload: Workload, layout: Any, wrap: Wrap) -> Contender:
+    torch.set_grad_enabled(True)
     tensors, model = _tensors(workload, layout), _network(workload, layout).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, fused=True)
     x, t, run = tensors["x"], tensors["t"], wrap(model)
@@ -120,17 +117,14 @@ _LARGE: dict[str, Callable[..., torch.Tensor]] = {
 
 
 def _large(workload: Workload, wrap: Wrap) -> Contender:
+    torch.set_grad_enabled(False)
     run, tensors = wrap(_LARGE[workload.what]), _tensors(workload)
     x, a, b = tensors["x"], tensors["a"], tensors["b"]
-
-    def work() -> Any:
-        with torch.no_grad():
-            return run(x, a, b)
-
-    return Contender(work, _one)
+    return Contender(lambda: run(x, a, b), _one)
 
 
 def _small(workload: Workload) -> Variants:
+    torch.set_grad_enabled(workload.what in ("add8_grad", "tiny_grad"))
     tensors, same = _tensors(workload), torch.contiguous_format
     if workload.what == "tiny":
         return {
