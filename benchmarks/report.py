@@ -85,7 +85,7 @@ def summary(kind: str, rows: Sequence[Row]) -> list[str]:
             _time(peers[0] if peers else None),
             _ratio(measured, bar),
             "" if bar is None else f"{bar}",
-            "" if ours is None or ours.difference is None else f"{ours.difference:.0e}",
+            _difference(ours),
         ]
         if kind in ("train", "ew"):
             tuned = ratio(row, tuned=True) if row.find("torch-tuned", "eager") else None
@@ -107,6 +107,13 @@ def _ratio(value: float | None, bar: float | None) -> str:
     if value is None:
         return ""
     return f"**{value:.2f}**" if value < (bar or 0.0) else f"{value:.2f}"
+
+
+def _difference(result: Result | None) -> str:
+    """Nothing where there was nothing to compare with."""
+    if result is None or result.difference is None:
+        return ""
+    return f"{result.difference:.0e}" if result.difference else "0"
 
 
 def _time(result: Result | None) -> str:
@@ -139,7 +146,7 @@ def _everyone(rows: Sequence[Row]) -> str:
         for row in rows:
             for result in sorted(row.results, key=lambda r: r.median):
                 if not result.failure and result.turns:
-                    apart = "" if result.difference is None else f"{result.difference:.0e}"
+                    apart = _difference(result)
                     spread = f"{result.spread:.0%}"
                     yield [
                         row.workload,
@@ -189,8 +196,6 @@ def _failures(record: Record, rows: Sequence[Row]) -> Iterator[list[object]]:
 
 
 def _table(heads: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """
-    A bar in a cell would end it, and is escaped.
-    """
+    # A bar in a cell would end it.
     body = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines]
     return "\n".join(["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads), *body]) + "\n"

@@ -131,14 +131,13 @@ class Record:
         self.starts[start.workload, start.threads, start.name] = start
 
     def save(self, path: Path) -> None:
-        data = {
-            "machine": self.machine,
-            "rows": [asdict(row) for _, row in sorted(self.rows.items())],
-            "starts": [asdict(start) for _, start in sorted(self.starts.items())],
-        }
-        text = json.dumps(_rounded(data), indent=1)
+        """One entry a line."""
+        parts = [f'"machine": {json.dumps(self.machine)}']
+        for name, table in (("rows", self.rows), ("starts", self.starts)):
+            lines = [json.dumps(_rounded(asdict(entry))) for _, entry in sorted(table.items())]
+            parts.append(f'"{name}": [\n' + ",\n".join(lines) + "\n]")
         temporary = path.with_suffix(".tmp")
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
         temporary.replace(path)
 
     def measured(self, kind: str) -> Iterator[Row]:
