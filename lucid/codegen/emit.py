@@ -428,11 +428,8 @@ class _Emitter:
             return instructions.splat(b, v.type, *operands)
         if isinstance(v, Read):
             return self.read(v)
-        if isinstance(v, Bin):
-            return instructions.binary(b, v.a.type, v.op, *operands)
-        if isinstance(v, Un):
-            expanded = mathlib.expand(v, fma=self.target.has_fma)
-            return instructions.unary(b, v.x.type, v.op, *operands) if expanded is None else self.value(expanded)
+        if isinstance(v, Un | Bin):
+            return self.operation(v, operands)
         if isinstance(v, Sel):
             return instructions.select(b, v.type, *operands)
         if isinstance(v, Convert):
@@ -448,6 +445,19 @@ class _Emitter:
         if isinstance(v, Across):
             return instructions.across(b, v.x.type, v.kind, *operands)
         raise CodegenError(f"not a value of the loop IR: {type(v).__name__}")
+
+    def operation(self, v: Un | Bin, operands: Sequence[str]) -> str:
+        """An instruction or several, arithmetic of ``mathlib``, or a library call."""
+        expanded = mathlib.expand(v, fma=self.target.has_fma)
+        if expanded is None:
+            if isinstance(v, Bin):
+                return instructions.binary(self.b, v.a.type, v.op, *operands)
+            return instructions.unary(self.b, v.x.type, v.op, *operands)
+        usual = self.value(expanded)
+        beyond = mathlib.beyond(v)
+        if beyond is None:
+            return usual
+        return instructions.unless(self.b, v.type, self.value(beyond), usual, v.op, *operands)
 
 
 def _operands(v: Value) -> tuple[Value, ...]:

@@ -108,6 +108,21 @@ def _lane_by_lane(b: Builder, t: VType, symbol: str, *operands: str) -> str:
     return result
 
 
+def unless(b: Builder, t: VType, rare: str, usual: str, name: str, *operands: str) -> str:
+    """``usual``, but what libm's ``name`` gives in the lanes where ``rare`` holds: it is called if there are any."""
+    key = ("unless", rare, usual, name)
+    found = b.recall(key)
+    if found is not None:
+        return found
+    flags = VType(bool_, t.lanes)
+    some = rare if t.lanes == 1 else b.pure(f"call i1 @llvm.vector.reduce.or.{suffix(flags)}({ll(flags)} {rare})", rare)
+    b.open("branch")
+    mended = select(b, t, rare, _library(b, t, name, *operands), usual)
+    (result,) = b.close_branch(some, [(ll(t), mended, usual)], rare=True)
+    b.remember(key, result, b.current)
+    return result
+
+
 # --- one operand ------------------------------------------------------------------------------------------------------
 
 

@@ -169,15 +169,17 @@ class Builder:
         before.lines.append(f"{exit_label}:")
         before.block = exit_label
 
-    def close_branch(self, condition: str, merged: Sequence[tuple[str, str, str]]) -> list[str]:
+    def close_branch(self, condition: str, merged: Sequence[tuple[str, str, str]], *, rare: bool = False) -> list[str]:
         """Close the innermost scope, which runs if ``condition`` holds.
 
         ``merged`` lists values that differ by path: (type, value if it ran, value if not). Returns their merged names.
+        ``rare`` tells LLVM to keep registers for the other path.
         """
         branch = self.scopes[-1]
         before = self._pop()
         exit_label = f"after.{branch.label}"
-        before.lines.append(f"  br i1 {condition}, label %{branch.label}, label %{exit_label}")
+        weights = ", !prof !2" if rare else ""
+        before.lines.append(f"  br i1 {condition}, label %{branch.label}, label %{exit_label}{weights}")
         before.lines.append(f"{branch.label}:")
         before.lines += branch.lines
         before.lines.append(f"  br label %{exit_label}")
