@@ -62,14 +62,20 @@ def _both(m: Maths, a: Value) -> tuple[Value, Value, Value]:
     first, second, third = HALF_PI[m.t.dtype]
     n, shifted = m.nearest(a, 2 / math.pi)
     exact = m.mad(n, -first, a)
-    middle = m.mad(n, -second, exact)
-    low = m.mad(n, -third, m.mad(n, -second, m.op("sub", exact, middle)))
+    product = m.op("mul", n, second)
+    middle = m.op("sub", exact, product)
+    # Exact: both are multiples of the product's last bit.
+    low = m.op("sub", m.op("sub", exact, middle), product)
+    low = m.op("sub", low, m.mad(n, third, m.mad(n, second, m.negative(product))))
     r = m.op("add", middle, low)
     low = m.op("add", m.op("sub", middle, r), low)
     z = m.op("mul", r, r)
     sine = m.op("add", m.mad(m.op("mul", r, z), m.polynomial(SIN[m.t.dtype], z), low), r)
-    bend = m.mad(m.polynomial(COS[m.t.dtype], z), z, -0.5)
-    cosine = m.op("add", m.mad(z, bend, m.negative(m.op("mul", r, low))), 1.0)
+    # 1 - z/2 is rounded once; what that lost goes with the small terms.
+    top = m.mad(z, -0.5, 1.0)
+    lost = m.mad(z, -0.5, m.op("sub", m.lit(1.0), top))
+    rest = m.mad(m.op("mul", z, z), m.polynomial(COS[m.t.dtype], z), m.mad(m.negative(r), low, lost))
+    cosine = m.op("add", top, rest)
     return m.bits(shifted), sine, cosine
 
 
