@@ -147,18 +147,21 @@ def winograd_schedule(spec: KernelSpec, window: Window, target: Target) -> Winog
 
 
 def _block(tiles: int, inputs: int, vectors: int, target: Target) -> tuple[int, int]:
-    """Tiles transformed together, and of these how many a register tile covers."""
+    """Tiles transformed together, and of these how many a register tile covers.
+
+    A few register tiles' worth: what is transformed is multiplied while it is in the first-level cache.
+    """
     spare = 1 if target.vector_registers >= 32 else 2
     most = min(14, max(1, (target.vector_registers - spare - vectors) // vectors))
     room = max(most, target.l2 // 2 // (INPUTS**2 * inputs * 4))
     best: tuple[float, int, int] | None = None
     for tile in range(most, max(most // 2, 1) - 1, -1):
-        for count in range(1, max(1, min(room, 64) // tile) + 1):
+        for count in range(1, max(1, min(room, 2 * most) // tile) + 1):
             block = min(tile * count, tiles)
             left = tiles % block
             # A partly filled register tile costs as much as a full one; a block of its own costs its code.
             steps = tiles // block * ceil(block / tile) + ceil(left / tile)
-            cost = steps * (tile * vectors + 2.0) * (1.1 if left else 1.0) + tiles / block * 20
+            cost = steps * (tile * vectors + 2.0) * (1.1 if left else 1.0) + tiles / block * 8
             if best is None or cost < best[0]:
                 best = cost, block, tile
     assert best is not None
