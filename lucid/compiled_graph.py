@@ -103,6 +103,12 @@ class CompiledGraph:
             return str(self.source)
         return self._passes() if stage == "passes" else self.executable.text(stage)
 
+    def profile(self) -> list[str]:
+        """A table of its kernels, run one after the other on one thread; see ``lucid.runtime.profile``."""
+        from lucid.runtime.profile import profile, report
+
+        return report(profile(self.executable, self.executable.samples()))
+
     def _dump(self) -> None:
         wanted = [s.strip() for s in os.environ.get("LUCID_DUMP", "").split(",") if s.strip()]
         if not wanted:

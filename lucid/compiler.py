@@ -131,8 +131,14 @@ class CompiledFunction:
         return "; ".join(nearest) or "something the function can reach by name changed"
 
     # --- looking inside ---
-    def explain(self) -> str:
+    def explain(self, *, measure: bool = False) -> str:
         """Every version: what it was made for, why, how often it ran, how long it took to make.
+
+        Args:
+            measure: run the kernels of each version one after the other, on one thread and on copies of the last
+                arguments, and show for each its schedule, how fast it ran, how fast its schedule should be, and which
+                part that is of the machine's measured peak: of multiply-adds or of memory's speed, whichever binds.
+                A convolution by Winograd's algorithm counts as the sums it stands for, and can exceed the peak.
 
         >>> import lucid
         >>> f = lucid.compile(lambda x: x * 2)
@@ -146,6 +152,8 @@ class CompiledFunction:
             traced = version.traced
             lines.append(f"  [{k}] {traced.calls} calls, {_origin(traced)}; traced because: {version.reason}")
             lines += [f"      {name}: {value}" for name, value in version.description.items() if " (" not in name]
+            for name, part in traced.parts().items() if measure else ():
+                lines += [f"      {name}:", *(f"        {row}" for row in part.profile())]
         return "\n".join(lines)
 
     def dump(self, stage: str, *, version: int = -1, part: str = "forward") -> str:

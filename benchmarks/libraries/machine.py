@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import lucid
-from benchmarks import ceilings
 from benchmarks.contender import Contender, Variants
 from benchmarks.workloads import Workload
+from lucid.runtime import ceilings
 
 
 def variants(workload: Workload, threads: int) -> Variants:

@@ -109,7 +109,7 @@ class _Arranger:
         if wish is None:
             return None
         reduce, vector, other = _operands(spec, wish)
-        slide = slide_of(other, spec.axes, reduce)
+        slide = slide_of(other, vector, spec.axes, reduce)
         if slide is None or vector.index[wish.load_dim] is not wish.vector or len(vector.index) != 4:
             return None
         if other.fill is not None and halo_needed(other) is not None and _halo(other) is None and _reaches(other):

@@ -13,7 +13,7 @@ from math import ceil, prod
 from lucid.codegen.schedule import Winograd
 from lucid.codegen.spec import KernelSpec, Window
 from lucid.codegen.target import Target
-from lucid.ir.expr import Axis, Expr, Load, Reduce
+from lucid.ir.expr import Axis, Expr, Load, Reduce, walk
 from lucid.ir.graph import Node
 from lucid.ir.index import affine
 
@@ -47,17 +47,19 @@ class Slide:
         return Window(self.images, self.rows, self.columns, *taps, vector, self.flip, weights)
 
 
-def slide_of(image: Load, outputs: Collection[Axis], reduce: Reduce) -> Slide | None:
+def slide_of(image: Load, other: Load, outputs: Collection[Axis], reduce: Reduce) -> Slide | None:
     """How a contraction slides 3 x 3 taps over one operand: two dimensions by an axis and a tap, one by channels.
 
     In a convolution and the gradient to its input taps and channels are summed over, and what is left are pixels. In
-    the gradient to its weights the pixels are summed over, perhaps a part of them at each position of further axes.
+    the gradient to its weights the pixels are summed over, perhaps a part of them at each position of further axes:
+    of those, and of no others, the other operand has an axis too.
     """
     summed, kept = frozenset(reduce.axes), frozenset(outputs)
     found = _slide(image, summed, kept, gradient=False)
     if found is not None and {found.row_tap, found.column_tap, found.channel} == summed:
         return found
-    found = _slide(image, kept, summed, gradient=True)
+    parts = {a for i in other.index for a in walk(i) if isinstance(a, Axis)}
+    found = _slide(image, kept - parts, summed, gradient=True)
     if found is not None and {found.rows, found.columns, *found.images} == summed and not found.flip:
         return found
     return None
@@ -118,17 +120,24 @@ def pays(spec: KernelSpec, slide: Slide, outputs: int, width: int, hoisted: bool
     inputs = slide.channel.extent
     if outputs % width or inputs < lanes or min(slide.rows.extent, slide.columns.extent) < 2 * OUTPUTS:
         return False
-    tiles = tiles_of(slide)
     positions = prod(a.extent for a in spec.axes) // outputs
     direct = positions * 9 * inputs * outputs / lanes
-    products = INPUTS**2 * inputs * outputs
-    cycles = tiles * (products + inputs * _INPUT_COST + outputs * _OUTPUT_COST) / lanes
-    size = products * dtype.itemsize
-    if size > target.l2 // 2:
-        cycles += ceil(tiles / _block(tiles, inputs, width // lanes, target)[0]) * size / _STREAM
+    block, _ = _block(tiles_of(slide), inputs, width // lanes, target)
+    cycles = winograd_cycles(spec, slide, block, target)
     if not hoisted:
         cycles += 30 * inputs * outputs * 16 / lanes
     return cycles * 1.1 < direct
+
+
+def winograd_cycles(spec: KernelSpec, slide: Slide | Window, block: int, target: Target) -> float:
+    """What transforms and products of tiles take, ``block`` of them at a time."""
+    dtype = spec.stores[0].node.dtype
+    tiles, inputs = tiles_of(slide), slide.channel.extent
+    outputs = prod(a.extent for a in spec.axes if a not in (slide.rows, slide.columns, *slide.images))
+    products = INPUTS**2 * inputs * outputs
+    cycles = tiles * (products + inputs * _INPUT_COST + outputs * _OUTPUT_COST) / target.lanes(dtype)
+    size = products * dtype.itemsize
+    return cycles + (ceil(tiles / block) * size / _STREAM if size > target.l2 // 2 else 0)
 
 
 def tiles_of(slide: Slide | Window) -> int:

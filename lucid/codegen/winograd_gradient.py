@@ -45,7 +45,7 @@ def gradient_parts(reduce: Reduce, results: int, length: int) -> int:
     A part is of whole images, or of an even number of rows of one.
     """
     pair = factors(reduce)
-    slides = [] if pair is None else [slide_of(load, free_axes(reduce), reduce) for load in pair]
+    slides = [] if pair is None else [slide_of(*loads, free_axes(reduce), reduce) for loads in (pair, pair[::-1])]
     slide = next((s for s in slides if s is not None and s.gradient), None)
     if slide is None:
         return 1
@@ -74,25 +74,30 @@ def gradient_schedule(spec: KernelSpec, window: Window, target: Target) -> Winog
     return found[1]
 
 
+def gradient_cycles(spec: KernelSpec, slide: Slide | Window, schedule: WinogradGradient, target: Target) -> float:
+    """What transforms, products and sums take under a schedule."""
+    dtype = spec.stores[0].node.dtype
+    tiles, channels, lanes = tiles_of(slide), slide.channel.extent, schedule.lanes
+    results = prod(a.extent for a in spec.axes) // 9
+    held, wide = schedule.channels, schedule.outputs // lanes
+    rows = ceil(held / schedule.tile) * (schedule.tile * schedule.vectors + 2) * wide // schedule.vectors
+    tile: float = INPUTS**2 * rows + ceil(held / lanes) * _IMAGE_COST + wide * _GRADIENT_COST
+    if tiles * OUTPUTS**2 * (channels + results // channels) * dtype.itemsize > target.l2 // 2:
+        tile += OUTPUTS**2 * (held + schedule.outputs) * dtype.itemsize / _STREAM
+    once = INPUTS**2 * held * wide * _HELD_COST * ceil(tiles / schedule.block) + held * wide * _SUM_COST
+    return results // (held * schedule.outputs) * (tiles * tile + once)
+
+
 def _best(
     spec: KernelSpec, slide: Slide | Window, vector: Axis, target: Target
 ) -> tuple[float, WinogradGradient] | None:
-    """The schedule of the fewest cycles, and these."""
+    """The schedule of the fewest cycles, and these; a few more are taken for turns that threads can share."""
     channels, outputs, tiles = slide.channel.extent, vector.extent, tiles_of(slide)
-    dtype = spec.stores[0].node.dtype
-    lanes = target.lanes(dtype)
-    parts = prod(a.extent for a in spec.axes) // (9 * channels * outputs)
-    size = tiles * OUTPUTS**2 * (channels + outputs) * dtype.itemsize
+    results = prod(a.extent for a in spec.axes) // 9
     best: tuple[float, float, WinogradGradient] | None = None
-    for schedule in _candidates(channels, outputs, tiles, dtype, target):
-        held, wide = schedule.channels, schedule.outputs // lanes
-        turns = parts * (channels // held) * (outputs // schedule.outputs)
-        rows = ceil(held / schedule.tile) * (schedule.tile * schedule.vectors + 2) * wide // schedule.vectors
-        tile: float = INPUTS**2 * rows + ceil(held / lanes) * _IMAGE_COST + wide * _GRADIENT_COST
-        if size > target.l2 // 2:
-            tile += OUTPUTS**2 * (held + schedule.outputs) * dtype.itemsize / _STREAM
-        once = INPUTS**2 * held * wide * _HELD_COST * ceil(tiles / schedule.block) + held * wide * _SUM_COST
-        cycles = turns * (tiles * tile + once)
+    for schedule in _candidates(channels, outputs, tiles, spec.stores[0].node.dtype, target):
+        cycles = gradient_cycles(spec, slide, schedule, target)
+        turns = results // (schedule.channels * schedule.outputs)
         rank = cycles * (1 + 0.1 * max(0, _TURNS // 2 - turns))
         if best is None or rank < best[0]:
             best = rank, cycles, schedule

@@ -43,9 +43,9 @@ class CompiledModule(Module):
     def __lucid_compile__(self) -> CompiledModule:
         return self
 
-    def explain(self) -> str:
+    def explain(self, *, measure: bool = False) -> str:
         """As ``CompiledFunction.explain``."""
-        return self.compiled.explain()
+        return self.compiled.explain(measure=measure)
 
     def dump(self, stage: str, *, version: int = -1, part: str = "forward") -> str:
         """As ``CompiledFunction.dump``."""

@@ -207,6 +207,19 @@ class Executable:
                     results[k] = arrays[i]
         return results
 
+    def samples(self) -> list[Array]:
+        """An array for every input: the last call's where they still live, else normal random floats, and zeros."""
+        rng = np.random.default_rng(0)
+        arrays = []
+        for type, last in zip(self._types, self._last, strict=True):
+            array = None if last is None else last()
+            if array is None:
+                array = np.zeros(type.shape, type.dtype)
+                if type.dtype.kind == "f":
+                    array += rng.standard_normal(type.shape).astype(type.dtype)
+            arrays.append(array)
+        return arrays
+
     def text(self, stage: str) -> str:
         """The program (``"program"``), its ``"loops"``, ``"llvm"`` or ``"asm"``, as text."""
         if stage == "program":

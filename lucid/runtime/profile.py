@@ -13,26 +13,54 @@ from time import perf_counter
 import numpy as np
 
 from lucid.codegen.module import split_parallel
-from lucid.codegen.program import Step
-from lucid.ir.expr import Reduce, walk
+from lucid.codegen.predict import Work, work_of_step
+from lucid.codegen.program import Program, Step
 from lucid.ir.graph import Array
+from lucid.runtime.ceilings import peaks
 from lucid.runtime.compilation import shared_turns
 from lucid.runtime.executable import Executable
 
 
 @dataclass(frozen=True)
 class StepTime:
-    """One step's best time in seconds, its floating-point operations, and the bytes of its arguments."""
+    """One step's best time and the one predicted, in seconds, its work, and how much of what the machine can do it
+    does: of its multiply-adds or of its memory's speed, whichever binds. A sum by Winograd's algorithm can do more than all.
+    """
 
     step: Step
     seconds: float
-    flops: int
-    bytes: int
+    predicted: float
+    work: Work
+    part_of_peak: float
+
+    @property
+    def flops(self) -> int:
+        return self.work.flops
+
+    @property
+    def bytes(self) -> int:
+        return self.work.bytes
+
+    def rate(self, seconds: float) -> str:
+        """Operations or bytes a second, if the step took so long."""
+        amount, unit = (self.flops, "GFLOP/s") if self.flops else (self.bytes, "GB/s")
+        return f"{amount / seconds / 1e9:.1f} {unit}"
 
     def __str__(self) -> str:
-        amount, unit = (self.flops, "GFLOP/s") if self.flops else (self.bytes, "GB/s")
-        rate = f"{amount / self.seconds / 1e9:7.1f} {unit:7}"
-        return f"{self.seconds * 1e6:9.1f} us {rate}  {self.step.spec.name}: {self.step.schedule}"
+        return (
+            f"{self.seconds * 1e6:9.1f} us {self.rate(self.seconds):>15}  {self.step.spec.name}: {self.step.schedule}"
+        )
+
+
+def report(times: Sequence[StepTime]) -> list[str]:
+    """A table of steps, the slowest first."""
+    total = sum(t.seconds for t in times)
+    lines = [f"{'us':>10}{'share':>7}{'measured':>15}{'predicted':>15}{'of peak':>9}  kernel"]
+    for t in sorted(times, key=lambda t: -t.seconds):
+        rates = f"{t.rate(t.seconds):>15}{t.rate(t.predicted):>15}{t.part_of_peak:>9.0%}"
+        share = t.seconds / total
+        lines.append(f"{t.seconds * 1e6:10.1f}{share:7.1%}{rates}  {t.step.spec.name}: {t.step.schedule}")
+    return lines
 
 
 def profile(executable: Executable, arrays: Sequence[Array], repeats: int = 5) -> list[StepTime]:
@@ -57,9 +85,15 @@ def profile(executable: Executable, arrays: Sequence[Array], repeats: int = 5) -
                 function()
             best[k] = min(best[k], perf_counter() - start)
     del results
-    sizes = [sum(b.size * b.dtype.itemsize for b in kernel.buffers) for kernel in program.kernels]
-    timed = zip(program.steps, best, strict=True)
-    return [StepTime(step, seconds, _flops(step), sizes[step.kernel]) for step, seconds in timed]
+    return [_judged(program, step, seconds) for step, seconds in zip(program.steps, best, strict=True)]
+
+
+def _judged(program: Program, step: Step, seconds: float) -> StepTime:
+    work, limits = work_of_step(program, step), peaks()
+    operation = 2 * program.target.lanes(step.spec.stores[0].node.dtype) / limits.flops
+    moving = work.bytes / limits.bandwidth(work.bytes)
+    predicted = max(work.cycles * operation, moving, 1e-9)
+    return StepTime(step, seconds, predicted, work, max(work.flops / limits.flops, moving) / seconds)
 
 
 def _bound(executable: Executable, number: int, arguments: list[int]) -> list[Callable[[], None]]:
@@ -82,19 +116,3 @@ def _bound(executable: Executable, number: int, arguments: list[int]) -> list[Ca
         task(where, 0, turns, 0)
 
     return [shared] if split_parallel(kernel)[1] is None else [shared, plain(f"{kernel.name}.rest")]
-
-
-def _flops(step: Step) -> int:
-    """Two operations for every product of a contraction."""
-    total = 0
-    positions = 1
-    for axis in step.spec.axes:
-        positions *= axis.extent
-    for store in step.spec.stores:
-        for expr in walk(store.value):
-            if isinstance(expr, Reduce) and hasattr(step.schedule, "tile"):
-                inner = 1
-                for axis in expr.axes:
-                    inner *= axis.extent
-                total += 2 * positions * inner
-    return total

@@ -69,7 +69,9 @@ def test_random_layers_are_as_exact_as_sums_of_products(data: st.DataObject) -> 
     assert (np.abs(got - exact) <= error).all()
 
 
-@pytest.mark.parametrize("shape", [(8, 16, 16, 20, 21), (9, 32, 16, 32, 11), (1, 16, 32, 64, 33), (2, 16, 16, 96, 32)])
+@pytest.mark.parametrize(
+    "shape", [(2, 64, 64, 28, 28), (8, 16, 16, 20, 21), (9, 32, 16, 32, 11), (1, 16, 32, 64, 33), (2, 16, 16, 96, 32)]
+)
 def test_long_sums_are_cut_for_threads(shape: tuple[int, int, int, int, int]) -> None:
     """Into parts of images, or of an even number of rows, that are added up at the end; all give the right sums."""
     x, g = operands(*shape, 1)

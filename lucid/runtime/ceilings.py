@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -27,12 +29,17 @@ from lucid.codegen.loops import (
 )
 from lucid.codegen.module import Call, emit_entry, emit_module, emit_parallel, emit_task
 from lucid.codegen.target import Target
+from lucid.ir.graph import Array
 from lucid.ir.types import float32
 from lucid.runtime.jit import call, compile_module
 from lucid.runtime.threads import POOL
 
 #: Turns of the loop that threads share.
 _PIECES = 32
+
+
+#: Bytes of the arrays whose speed is measured: near the core, beyond its own caches, and beyond all caches.
+_SIZES = (256 * 1024, 8 * 2**20, 128 * 2**20)
 
 
 class Ceiling(NamedTuple):
@@ -42,8 +49,41 @@ class Ceiling(NamedTuple):
     amount: float
 
 
-def multiply_adds() -> Ceiling:
-    """Independent fused multiply-adds in registers, a few milliseconds of them, on all threads of the pool."""
+class Peaks(NamedTuple):
+    """What one thread can do: operations a second, and bytes a second that are read and written, by working set."""
+
+    flops: float
+    #: Bytes of a working set, and bytes a second up to that size; the last holds beyond it.
+    bandwidths: tuple[tuple[int, float], ...]
+
+    def bandwidth(self, size: int) -> float:
+        """Bytes a second of a kernel that touches ``size`` bytes."""
+        return next((speed for limit, speed in self.bandwidths if size <= limit), self.bandwidths[-1][1])
+
+
+@lru_cache(maxsize=1)
+def peaks() -> Peaks:
+    """This machine's, measured when first asked for: a quarter of a second."""
+    flops = _rate(multiply_adds(alone=True))
+    return Peaks(flops, tuple((4 * size, _rate(memory(size, size, alone=True))) for size in _SIZES))
+
+
+def _rate(ceiling: Ceiling) -> float:
+    """The best of several runs, a second."""
+    best = float("inf")
+    for _ in range(7):
+        start = perf_counter()
+        ceiling.work()
+        best = min(best, perf_counter() - start)
+    return ceiling.amount / best
+
+
+def multiply_adds(*, alone: bool = False) -> Ceiling:
+    """Independent fused multiply-adds in registers, a few milliseconds of them, on all threads of the pool.
+
+    Args:
+        alone: on the calling thread only.
+    """
     target = Target.host()
     lanes, count, turns = target.lanes(float32), 24 if target.vector_registers >= 32 else 12, 20_000
     vector = VType(float32, lanes)
@@ -60,14 +100,16 @@ def multiply_adds() -> Ceiling:
         *(Write(result, add(place, integer(lanes * k)), a) for k, a in enumerate(sums)),
     )
     arrays = [np.zeros(start.size, np.float32), np.zeros(result.size, np.float32)]
-    return Ceiling(
-        _shared("multiply_adds", [start, result], piece, body, arrays), 2.0 * _PIECES * lanes * count * turns
-    )
+    work = _shared("multiply_adds", [start, result], piece, body, arrays, alone)
+    return Ceiling(work, 2.0 * _PIECES * lanes * count * turns)
 
 
-def memory(read: int, written: int) -> Ceiling:
+def memory(read: int, written: int, *, alone: bool = False) -> Ceiling:
     """``read`` bytes read and summed, or read and written elsewhere if anything is ``written``, in memory touched
     before, on all threads of the pool.
+
+    Args:
+        alone: on the calling thread only.
     """
     target = Target.host()
     lanes, unroll = target.lanes(float32), 4
@@ -93,13 +135,13 @@ def memory(read: int, written: int) -> Ceiling:
         )
     arrays = [np.ones(source.size, np.float32), np.ones(result.size, np.float32)]
     moved = 4.0 * source.size * (2 if written else 1)
-    return Ceiling(_shared("memory", [source, result], piece, body, arrays), moved)
+    return Ceiling(_shared("memory", [source, result], piece, body, arrays, alone), moved)
 
 
 def _shared(
-    name: str, buffers: Sequence[Buffer], piece: Var, body: tuple[Stmt, ...], arrays: Sequence[np.ndarray]
+    name: str, buffers: Sequence[Buffer], piece: Var, body: tuple[Stmt, ...], arrays: Sequence[Array], alone: bool
 ) -> Callable[[], object]:
-    """``body`` for every piece, on ``arrays``, by the threads of Lucid's pool."""
+    """``body`` for every piece, on ``arrays``, by the threads of Lucid's pool or ``alone``."""
     target = Target.host()
     kernel = Kernel(name, tuple(buffers), (For(piece, integer(0), integer(_PIECES), 1, body, "parallel"),))
     slots = range(2, 2 + len(arrays))
@@ -110,7 +152,7 @@ def _shared(
     run, alive = module.address("run"), (module, arrays)
 
     def work() -> object:
-        table[0] = pool = POOL.take()
+        table[0] = pool = 0 if alone else POOL.take()
         try:
             call(run, table.ctypes.data)
         finally:

@@ -1,0 +1,59 @@
+"""How long a kernel should take: what its schedule makes the core do, and the memory it has to touch.
+
+A model, not a promise: where a measurement is much slower, something is in the way that the model does not know of.
+"""
+
+from __future__ import annotations
+
+from math import ceil, prod
+from typing import NamedTuple
+
+from lucid.codegen.access import place
+from lucid.codegen.lower_contraction import contraction_of
+from lucid.codegen.order import normal_form
+from lucid.codegen.program import Program, Step
+from lucid.codegen.schedule import Contraction, Winograd, WinogradGradient
+from lucid.codegen.winograd import winograd_cycles
+from lucid.codegen.winograd_gradient import gradient_cycles
+from lucid.ir.expr import Reduce, walk
+
+#: Operations around the multiply-adds of a register tile: accumulators cleared and stored, addresses, loops.
+_TILE_COST = 3
+
+
+class Work(NamedTuple):
+    """What a kernel has to do: floating-point operations of its sums as they are written, vector operations as they are
+    scheduled (0 if memory is all that counts), and bytes of its arguments.
+    """
+
+    flops: int
+    cycles: float
+    bytes: int
+
+
+def work_of_step(program: Program, step: Step) -> Work:
+    """The work of one step of a program."""
+    kernel = program.kernels[step.kernel]
+    touched = sum(b.size * b.dtype.itemsize for b in kernel.buffers if b.role != "scratch")
+    schedule, spec = step.schedule, step.spec
+    if isinstance(schedule, Winograd) and spec.window is not None:
+        return Work(_flops(step), winograd_cycles(spec, spec.window, schedule.block, program.target), touched)
+    if isinstance(schedule, WinogradGradient) and spec.window is not None:
+        return Work(_flops(step), gradient_cycles(spec, spec.window, schedule, program.target), touched)
+    if not isinstance(schedule, Contraction):
+        return Work(0, 0.0, touched)
+    placed = normal_form(place(spec, program.layouts))
+    reduce = contraction_of(placed)
+    assert reduce is not None
+    steps = {schedule.vector: schedule.lanes * schedule.vectors, **dict(schedule.tile)}
+    tiles = prod(ceil(a.extent / steps.get(a.name, 1)) for a in placed.axes)
+    held = schedule.vectors * prod(n for _, n in schedule.tile)
+    length = prod(a.extent for a in reduce.axes)
+    return Work(_flops(step), float(tiles * held * (length + _TILE_COST)), touched)
+
+
+def _flops(step: Step) -> int:
+    """Two operations for every product of a contraction."""
+    positions = prod(a.extent for a in step.spec.axes)
+    sums = [e for s in step.spec.stores for e in walk(s.value) if isinstance(e, Reduce)]
+    return sum(2 * positions * prod(a.extent for a in e.axes) for e in sums)
