@@ -24,7 +24,7 @@ from lucid.runtime.executable import Executable
 @dataclass(frozen=True)
 class StepTime:
     """One step's best time and the one predicted, in seconds, its work, and how much of what the machine can do it
-    does: of its multiply-adds or of its memory's speed, whichever binds. A sum by Winograd's algorithm can do more than all.
+    does: of its multiply-adds or of its memory's speed, whichever binds. Winograd's algorithm can do more than all.
     """
 
     step: Step
