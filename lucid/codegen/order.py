@@ -146,27 +146,29 @@ def _merge(placed: Placed, a: Axis, b: Axis) -> Placed:
 
 
 def by_rows(placed: Placed, rows: int) -> tuple[Placed, Axis]:
-    """The same reduction as a new outer axis of blocks, each adding ``rows`` positions to the result in memory.
+    """The same reductions with a new outer axis of blocks, each adding ``rows`` positions to the results in memory.
 
     Returns the kernel and the axis, whose turns depend on each other.
 
     Raises:
-        ScheduleError: the kernel is not one reduction, or ``rows`` does not divide its outermost axis.
+        ScheduleError: a result is no reduction, they run over different axes, or ``rows`` does not divide the first.
     """
-    reduce = placed.stores[0].value
-    if len(placed.stores) != 1 or not isinstance(reduce, Reduce):
-        raise ScheduleError("only a kernel that is one reduction can run by rows")
-    outer = reduce.axes[0]
+    reductions = [s.value for s in placed.stores if isinstance(s.value, Reduce)]
+    if len(reductions) < len(placed.stores) or len({e.axes for e in reductions}) > 1:
+        raise ScheduleError("only a kernel of reductions over the same axes can run by rows")
+    outer, *others = reductions[0].axes
     if rows < 1 or outer.extent % rows:
         raise ScheduleError(f"{rows} rows do not divide the {outer.extent} positions of axis {outer.name}")
     block, inner = Axis(f"{outer.name}b", outer.extent // rows), Axis(f"{outer.name}r", rows)
     change: dict[Axis, Expr] = {outer: block * rows + inner}
-    part = Reduce(reduce.kind, (inner, *reduce.axes[1:]), substitute(reduce.body, change))
-    (store,) = placed.stores
-    begun = select(block.eq(0), identity(reduce.kind, reduce.dtype), Access(store.buffer, store.offset))
-    value = binary({"sum": "add", "prod": "mul"}.get(reduce.kind, reduce.kind), begun, part)
+    stores = []
+    for store, reduce in zip(placed.stores, reductions, strict=True):
+        part = Reduce(reduce.kind, (inner, *others), substitute(reduce.body, change))
+        begun = select(block.eq(0), identity(reduce.kind, reduce.dtype), Access(store.buffer, store.offset))
+        value = binary({"sum": "add", "prod": "mul"}.get(reduce.kind, reduce.kind), begun, part)
+        stores.append(PlacedStore(store.buffer, store.offset, value))
     axes = (*placed.axes[:-1], block, *placed.axes[-1:])
-    return Placed(placed.buffers, axes, (PlacedStore(store.buffer, store.offset, value),)), block
+    return Placed(placed.buffers, axes, tuple(stores)), block
 
 
 class Kept(NamedTuple):

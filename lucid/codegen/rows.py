@@ -1,76 +1,99 @@
-"""Kernels that reduce rows, joined with the kernels that read the rows again: what a layer norm is made of.
+"""Values that the kernels which read them compute for themselves: what a layer norm and its gradient are made of.
 
 The mean of a row is a small value that a second kernel subtracts from every element of that row. Run one after the
-other, the two read everything from memory twice; as one, the second reads what the first left in the cache. The
-reduction moves, as an expression, into all the kernels that read its result. Knows expressions; no layouts, no loops.
+other, the two read everything from memory twice; as one, the second reads what the first left in the cache. So a
+reduction of rows moves, as an expression, into all the kernels that read its result, and so does elementwise work whose
+result is larger than what it is made of is to read again. Knows expressions; no layouts, no loops.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from typing import TypeAlias
 
 from lucid.codegen.spec import KernelSpec, Store
 from lucid.ir.expr import Axis, Expr, Load, Reduce, loads, rewrite, substitute, walk
 from lucid.ir.graph import Node
 
+#: Where a kernel reads a value: for each axis of the kernel that stores it, one of its own.
+Reading: TypeAlias = tuple[Axis, ...]
 
-def join_rows(
-    specs: Sequence[KernelSpec], outputs: Collection[Node], joins: Callable[[KernelSpec, KernelSpec, list[Axis]], bool]
-) -> list[KernelSpec]:
-    """The same kernels, fewer: a value that every reader could compute for itself, row by row, is stored no more.
+#: Which kernels should compute what another stores: the other, those that could and where they read it, and how many
+#: kernels read it in all.
+Joins: TypeAlias = Callable[[KernelSpec, Sequence[tuple[KernelSpec, Sequence[Reading]]], int], list[bool]]
+
+
+def join_rows(specs: Sequence[KernelSpec], outputs: Collection[Node], joins: Joins) -> list[KernelSpec]:
+    """The same kernels, fewer: a value that every reader could compute for itself is stored no more.
 
     Args:
         specs: in an order that could be run.
-        joins: whether a kernel should compute what another stores: the other, the kernel, and the rows' axes in it.
+        joins: the strategy's word on the readers of one value.
     """
     result = list(specs)
-    for spec in specs:
-        readers = [r for r in result if _node(spec) in r.sources]
-        if not _reduces_rows(spec) or _node(spec) in outputs or not readers:
-            continue
-        if sum(s.node is _node(spec) for r in result for s in r.stores) > 1:
-            continue  # written in parts
-        current = next(r for r in result if r.stores[0].node is _node(spec))
-        rows = [_rows(current, reader) for reader in readers]
-        if all(r is not None and joins(current, reader, r) for reader, r in zip(readers, rows, strict=True)):
-            joined = {id(r): _joined(current, r, axes or []) for r, axes in zip(readers, rows, strict=True)}
-            result = [joined.get(id(r), r) for r in result if r is not current]
+    writers = Counter(s.node for spec in specs for s in spec.stores)
+    # Elementwise work first: what it is made of is then read by more kernels, and their rows are known.
+    for reduces in (False, True):
+        for node in [s.stores[0].node for s in result]:
+            current = next(r for r in result if r.stores[0].node is node)
+            if node not in outputs and writers[node] == 1 and _plain(current) and _reduces(current) is reduces:
+                result = _joined_where_it_pays(current, result, joins)
     return result
 
 
-def _node(spec: KernelSpec) -> Node:
-    return spec.stores[0].node
+def _joined_where_it_pays(producer: KernelSpec, specs: list[KernelSpec], joins: Joins) -> list[KernelSpec]:
+    """The kernels with what the producer computes in those that are to compute it; without it, if these are all."""
+    readings = {k: _readings(producer, r) for k, r in enumerate(specs) if producer.stores[0].node in r.sources}
+    possible = {k: (specs[k], found) for k, found in readings.items() if found}
+    chosen = dict(zip(possible, joins(producer, list(possible.values()), len(readings)), strict=True))
+    joined = [_joined(producer, r) if chosen.get(k) else r for k, r in enumerate(specs)]
+    everywhere = readings and all(chosen.get(k) for k in readings)
+    return [r for r in joined if r is not producer] if everywhere else joined
 
 
-def _reduces_rows(spec: KernelSpec) -> bool:
-    """One result, stored position by position, with a reduction in it."""
-    if len(spec.stores) != 1 or [i for i in spec.stores[0].index if isinstance(i, Axis)] != list(spec.axes):
-        return False
+def _reduces(spec: KernelSpec) -> bool:
     return any(isinstance(e, Reduce) for e in walk(spec.stores[0].value))
 
 
-def _rows(producer: KernelSpec, reader: KernelSpec) -> list[Axis] | None:
-    """The axes of ``reader`` at which it reads what ``producer`` stores, in its order; None if they are no plain axes
-    or not the same everywhere.
-    """
-    node = _node(producer)
-    found = {x.index for s in reader.stores for x in loads(s.value) if x.source is node and x.fill is None}
-    padded = any(x.fill is not None for s in reader.stores for x in loads(s.value) if x.source is node)
-    if padded or len(found) != 1:
+def _plain(spec: KernelSpec) -> bool:
+    """One result, stored position by position."""
+    return len(spec.stores) == 1 and [i for i in spec.stores[0].index if isinstance(i, Axis)] == list(spec.axes)
+
+
+def _reading(producer: KernelSpec, load: Load) -> Reading | None:
+    if load.fill is not None:
         return None
-    (index,) = found
-    rows = [i for i, own in zip(index, producer.stores[0].index, strict=True) if isinstance(own, Axis)]
-    axes = [i for i in rows if isinstance(i, Axis) and i in reader.axes]
-    return axes if len(axes) == len(rows) == len(set(axes)) else None
+    at = [i for i, own in zip(load.index, producer.stores[0].index, strict=True) if isinstance(own, Axis)]
+    axes = tuple(i for i in at if isinstance(i, Axis))
+    return axes if len(set(axes)) == len(at) else None
 
 
-def _joined(producer: KernelSpec, reader: KernelSpec, rows: list[Axis]) -> KernelSpec:
+def _readings(producer: KernelSpec, reader: KernelSpec) -> list[Reading]:
+    """The different axes along which ``reader`` reads what ``producer`` stores; none if they are no plain axes
+    somewhere, or if a reduction is read along another.
+    """
+    reduces = _reduces(producer)
+    found: dict[Reading, None] = {}
+    for store in reader.stores:
+        for load in loads(store.value):
+            if load.source is producer.stores[0].node:
+                reading = _reading(producer, load)
+                if reading is None or (reduces and not set(reading) <= set(reader.axes)):
+                    return []
+                found.setdefault(reading)
+    return [] if reduces and len(found) > 1 else list(found)
+
+
+def _joined(producer: KernelSpec, reader: KernelSpec) -> KernelSpec:
+    (made,) = producer.stores
+
     # Reduction axes stay the same objects, so that what arrives on two ways is one reduction.
-    change: dict[Axis, Expr] = dict(zip(producer.axes, rows, strict=True))
-    value = substitute(producer.stores[0].value, change)
-
     def visit(expr: Expr) -> Expr | None:
-        return value if isinstance(expr, Load) and expr.source is _node(producer) else None
+        if not (isinstance(expr, Load) and expr.source is made.node):
+            return None
+        change: dict[Axis, Expr] = dict(zip(producer.axes, _reading(producer, expr) or (), strict=True))
+        return substitute(made.value, change)
 
     stores = tuple(Store(s.node, s.index, rewrite(s.value, visit)) for s in reader.stores)
     return KernelSpec(reader.axes, stores, (*producer.nodes, *(n for n in reader.nodes if n not in producer.nodes)))

@@ -58,13 +58,19 @@ def map_lanes(placed: Placed, target: Target) -> int:
 
 
 def _rows(placed: Placed, last: Axis, width: int) -> int:
-    """How many rows a reduction over rows wider than a strip reads side by side; 0 if it has to hold its result."""
-    value = placed.stores[0].value
-    if len(placed.stores) > 1 or not isinstance(value, Reduce) or len(value.axes) > 1 or last.extent <= width:
+    """How many rows reductions over rows wider than a strip read side by side; 0 if they have to hold their results."""
+    over: set[tuple[Axis, ...]] = set()
+    for store in placed.stores:
+        value = store.value
+        if not isinstance(value, Reduce) or len(value.axes) > 1 or last.extent <= width:
+            return 0
+        over.add(value.axes)
+        if any(coefficient(x.offset, last) not in (0, 1) for x in accesses(value.body)):
+            return 0
+    if len(over) > 1:
         return 0
-    if any(coefficient(x.offset, last) != 1 for x in accesses(value.body) if coefficient(x.offset, value.axes[0]) != 0):
-        return 0
-    return next((n for n in range(ROWS, 3, -1) if value.axes[0].extent % n == 0), 0)
+    ((axis,),) = over
+    return next((n for n in range(ROWS, 3, -1) if axis.extent % n == 0), 0)
 
 
 def _window(placed: Placed, last: Axis) -> int:

@@ -10,10 +10,12 @@ from collections.abc import Collection, Sequence
 from math import prod
 
 from lucid.codegen.fuse import LARGEST_EXPRESSION, is_contraction
-from lucid.codegen.spec import KernelSpec
-from lucid.codegen.strategy import contraction_loads, default_order
+from lucid.codegen.rows import Reading
+from lucid.codegen.spec import KernelSpec, cost
+from lucid.codegen.strategy import default_order
 from lucid.codegen.winograd_gradient import gradient_parts
 from lucid.ir.expr import Axis, Expr, Reduce, free_axes, loads, walk
+from lucid.ir.graph import Node
 
 #: Blocks of a long reduction: enough for any machine's threads to share, few enough to combine in no time.
 MOST_BLOCKS = 64
@@ -29,6 +31,12 @@ LONGEST_ROW = 16_000
 
 #: Rows that are enough for threads to share.
 FEWEST_ROWS = 32
+
+#: Elements of the smallest value that is computed again rather than stored: it would not stay in the cache.
+SMALLEST_REPEATED = 1_000_000
+
+#: Cycles per element that computing a value again may take: a division takes as long as reading a result.
+MOST_REPEATED = 40
 
 
 def blocks_of(reduce: Reduce) -> int:
@@ -52,22 +60,63 @@ def _over_rows(reduce: Reduce) -> bool:
     return not any(a in over for x in loads(reduce.body) if x.index for a in walk(x.index[-1]) if isinstance(a, Axis))
 
 
-def joins_rows(producer: KernelSpec, reader: KernelSpec, rows: Sequence[Axis]) -> bool:
-    """Whether ``reader`` should compute for each of its rows what ``producer`` stores: it reads those rows anyway.
+def joins_rows(producer: KernelSpec, readers: Sequence[tuple[KernelSpec, Sequence[Reading]]], count: int) -> list[bool]:
+    """Which of the ``readers``, out of ``count``, should compute what ``producer`` stores wherever they read it."""
+    reduces = any(isinstance(e, Reduce) for e in walk(producer.stores[0].value))
+    could = _reduces_rows if reduces else _repeats
+    chosen = [could(producer, *reader) for reader in readers]
+    if all(chosen) and len(chosen) == count and (reduces or _moves_less(producer, [r for r, _ in readers])):
+        return chosen
+    # Reductions of the same rows: side by side, they will be one kernel.
+    return [
+        c and reduces and set(r.axes) == set(readings[0]) and _reduced(r) == _reduced(producer)
+        for c, (r, readings) in zip(chosen, readers, strict=True)
+    ]
 
-    The rows must be its outermost loops however it lies, enough for threads to share, and each short enough to stay in
-    the cache between the two passes.
-    """
-    if contraction_loads(reader) is not None or contraction_loads(producer) is not None:
-        return False
+
+def _reduced(spec: KernelSpec) -> set[Node]:
+    """What a kernel reads that is larger than its result."""
+    return {x for x in spec.sources if x.type.size > spec.stores[0].node.type.size}
+
+
+def _moves_less(producer: KernelSpec, readers: Sequence[KernelSpec]) -> bool:
+    """Whether memory is spared if all readers compute a value: what they read more is less than storing it takes."""
+    made_of = {x for x in producer.sources if 8 * x.type.size > producer.stores[0].node.type.size}
+    more = sum(len(made_of - set(r.sources)) - 1 for r in readers)
+    return more <= len(made_of)
+
+
+def _fits(producer: KernelSpec, reader: KernelSpec) -> bool:
+    parts = [e for s in (*producer.stores, *reader.stores) for e in walk(s.value)]
+    return len(parts) <= LARGEST_EXPRESSION and not any(is_contraction(e) for e in parts)
+
+
+def _reduces_rows(producer: KernelSpec, reader: KernelSpec, readings: Sequence[Reading]) -> bool:
+    """Whether a kernel reads anyway, row by row, what another reduces."""
     (result,) = producer.stores
     longest = max(prod(a.extent for a in e.axes) for e in walk(result.value) if isinstance(e, Reduce))
+    return (
+        _reduced(producer) <= set(reader.sources) and _fits(producer, reader) and _in_rows(reader, readings[0], longest)
+    )
+
+
+def _repeats(producer: KernelSpec, reader: KernelSpec, readings: Sequence[Reading]) -> bool:
+    """Whether a kernel could compute elementwise work where it reads it in about the time of reading."""
+    (result,) = producer.stores
+    if result.node.type.size < SMALLEST_REPEATED or cost(result.value) * len(readings) > MOST_REPEATED:
+        return False
+    rows = [a for a in readings[0] if all(a in reading for reading in readings)]
+    longest = prod(a.extent for a in readings[0]) // prod(a.extent for a in rows)
+    return _fits(producer, reader) and (len(readings) == 1 or _in_rows(reader, rows, longest))
+
+
+def _in_rows(spec: KernelSpec, rows: Sequence[Axis], longest: int) -> bool:
+    """Whether a kernel can read its rows more than once: they are its outermost loops however it lies, enough for
+    threads to share, and each short enough to stay in the cache meanwhile.
+    """
     if longest > LONGEST_ROW or prod(a.extent for a in rows) < FEWEST_ROWS:
         return False
-    if not {x for x in producer.sources if x.type.size > result.node.type.size} <= set(reader.sources):
-        return False
-    size = sum(1 for s in (result, *reader.stores) for _ in walk(s.value))
-    return size <= LARGEST_EXPRESSION and all(_outermost(store.index, rows) for store in reader.stores)
+    return all(_outermost(store.index, rows) for store in spec.stores)
 
 
 def _outermost(index: Sequence[Expr], rows: Collection[Axis]) -> bool:

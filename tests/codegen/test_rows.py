@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lucid import ops
 from lucid.autodiff import gradients
-from lucid.codegen import program
+from lucid.codegen import program, strategy_rows
 from lucid.codegen.program import Program, generate
 from lucid.codegen.simulate import simulate
 from lucid.codegen.strategy_rows import FEWEST_ROWS, LONGEST_ROW
@@ -39,7 +39,7 @@ def layer_norm(x: Node, axes: tuple[int, ...]) -> Node:
 def apart(graph: Graph) -> Program:
     """The program with every reduction in a kernel of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(program, "joins_rows", lambda *_: False)
+        patch.setattr(program, "joins_rows", lambda producer, readers, count: [False] * len(readers))
         return generate(graph, TARGET)
 
 
@@ -85,6 +85,42 @@ def test_a_result_that_leaves_or_that_others_read_across_rows_is_stored() -> Non
     assert len(generate(Graph([x], [x - top, across]), TARGET).steps) == 3
 
 
+def test_statistics_that_others_read_too_are_one_kernel() -> None:
+    """The mean is needed across the rows, and by the variance, which is a reduction of the same rows."""
+    x = value(64, 40)
+    mean = ops.sum(x, axes=(1,), keepdims=True) / 40.0
+    variance = ops.sum((x - mean) * (x - mean), axes=(1,), keepdims=True)
+    graph = Graph([x], [ops.sum(x * mean * variance, axes=(0,), keepdims=False)])
+    assert [len(step.spec.stores) for step in generate(graph, TARGET).steps] == [2, 1]
+    assert [len(step.spec.stores) for step in apart(graph).steps] == [1, 1, 1]
+
+
+def test_the_gradients_of_a_layer_norm_store_no_image_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, w, b, g = value(64, 48), value(48), value(48), value(64, 48)
+    y = layer_norm(x, (1,)) * w + b
+    graph = Graph([x, w, b, g], gradients([y], [x, w, b], [g]))
+
+    def images() -> int:
+        stored = {s.node for step in generate(graph, TARGET).steps for s in step.spec.stores}
+        return sum(n.type.size == x.type.size for n in stored)
+
+    assert images() > 1  # small ones stay in the cache
+    monkeypatch.setattr(strategy_rows, "SMALLEST_REPEATED", 1)
+    assert images() == 1
+
+
+def test_what_a_convolution_reads_or_costs_more_than_memory_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strategy_rows, "SMALLEST_REPEATED", 1)
+    x, w = value(2, 4, 8, 8), value(4, 4, 3, 3)
+    shifted = (x * 2.0 + 1.0) * x + 3.0
+    z = ops.conv2d(shifted, w, stride=(1, 1), padding=((1, 1), (1, 1)), dilation=(1, 1), groups=1)
+    assert len(generate(Graph([x, w], [z, ops.sum(shifted, axes=(0,), keepdims=False)]), TARGET).steps) >= 3
+    x = value(64, 40)
+    dear = ops.tanh(ops.tanh(ops.tanh(ops.tanh(ops.exp(x)))))
+    graph = Graph([x], [ops.sum(dear, axes=(1,), keepdims=True) * dear, ops.sum(dear, axes=(0,), keepdims=False)])
+    assert any(s.node.type.size == x.type.size for s in generate(graph, TARGET).steps[0].spec.stores)
+
+
 @st.composite
 def row_graphs(draw: st.DrawFn) -> Graph:
     """Chains of row statistics and of what is made of the rows with them, whole numbers throughout."""
@@ -115,12 +151,15 @@ def row_graphs(draw: st.DrawFn) -> Graph:
 
 
 @QUICK
-@given(row_graphs())
-def test_joined_kernels_compute_what_the_others_do(graph: Graph) -> None:
+@given(row_graphs(), st.sampled_from([1, 1_000_000]))
+def test_joined_kernels_compute_what_the_others_do(graph: Graph, smallest: int) -> None:
+    """Whether large values are computed again or stored."""
     rng = np.random.default_rng(0)
     arrays = [rng.integers(-2, 3, x.shape).astype(np.float32) for x in graph.inputs]
     want = evaluate(graph, arrays)
-    assert_bitwise(build(graph)(arrays), want)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strategy_rows, "SMALLEST_REPEATED", smallest)
+        assert_bitwise(build(graph)(arrays), want)
     assert_bitwise([y.reshape(w.shape) for y, w in zip(simulate(apart(graph), arrays), want, strict=True)], want)
 
 
