@@ -58,18 +58,25 @@ def map_lanes(placed: Placed, target: Target) -> int:
 
 
 def _rows(placed: Placed, last: Axis, width: int) -> int:
-    """How many rows reductions over rows wider than a strip read side by side; 0 if they have to hold their results."""
+    """How many rows reductions read side by side: of rows wider than a strip, or of what lies further apart than
+    neighbouring results; 0 if they have to hold their results.
+    """
     over: set[tuple[Axis, ...]] = set()
     for store in placed.stores:
         value = store.value
-        if not isinstance(value, Reduce) or len(value.axes) > 1 or last.extent <= width:
+        if not isinstance(value, Reduce):
             return 0
         over.add(value.axes)
-        if any(coefficient(x.offset, last) not in (0, 1) for x in accesses(value.body)):
-            return 0
+        first, *others = value.axes
+        for x in accesses(value.body):
+            far, near, *inside = (abs(coefficient(x.offset, a) or 0) for a in (first, last, *others))
+            wide = not others and near <= 1 and last.extent > width
+            apart = bool(others) and far > near > max(inside) and last.extent >= ROWS
+            if not (wide or apart):
+                return 0
     if len(over) > 1:
         return 0
-    ((axis,),) = over
+    ((axis, *_),) = over
     return next((n for n in range(ROWS, 3, -1) if axis.extent % n == 0), 0)
 
 

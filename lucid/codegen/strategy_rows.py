@@ -46,7 +46,7 @@ def blocks_of(reduce: Reduce) -> int:
     length = prod(a.extent for a in reduce.axes)
     if is_contraction(reduce):
         return gradient_parts(reduce, results, length)
-    if results > MOST_RESULTS and not _over_rows(reduce):
+    if results > MOST_RESULTS and (not _over_rows(reduce) or _beside_rows(reduce, free) >= FEWEST_ROWS):
         return 1
     if results >= FEWEST_ROWS and length <= LONGEST_ROW and all(_outermost(x.index, free) for x in loads(reduce.body)):
         return 1
@@ -58,6 +58,12 @@ def _over_rows(reduce: Reduce) -> bool:
     """Whether whole rows are added up: nothing is read along its last dimension."""
     over = set(reduce.axes)
     return not any(a in over for x in loads(reduce.body) if x.index for a in walk(x.index[-1]) if isinstance(a, Axis))
+
+
+def _beside_rows(reduce: Reduce, free: Collection[Axis]) -> int:
+    """How many sums of whole rows there are."""
+    along = {a for x in loads(reduce.body) if x.index for a in walk(x.index[-1])}
+    return prod(a.extent for a in free if a not in along)
 
 
 def joins_rows(producer: KernelSpec, readers: Sequence[tuple[KernelSpec, Sequence[Reading]]], count: int) -> list[bool]:

@@ -99,13 +99,13 @@ def summed(shape: tuple[int, ...], over: tuple[int, ...]) -> Graph:
 @QUICK
 @given(st.data())
 def test_rows_added_up_in_memory(data: st.DataObject) -> None:
-    """Any number of rows that divides the reduction, any strip, inside another axis or not."""
-    shape = data.draw(st.sampled_from([(24, 37), (3, 12, 33), (12, 5)]))
-    over = len(shape) - 2
-    rows = data.draw(st.sampled_from([n for n in range(1, 25) if shape[over] % n == 0]))
+    """Any number of rows that divides the reduction, any strip, inside another axis or not, of one axis or two."""
+    cases = [((24, 37), (0,)), ((3, 12, 33), (1,)), ((12, 5), (0,)), ((2, 12, 3, 18), (1, 3)), ((12, 3, 5), (0, 2))]
+    shape, over = data.draw(st.sampled_from(cases))
+    rows = data.draw(st.sampled_from([n for n in range(1, 25) if shape[over[0]] % n == 0]))
     x = value(*shape)
     kinds = data.draw(st.lists(st.sampled_from(["sum", "max", "prod"]), min_size=1, max_size=2, unique=True))
-    graph = Graph([x], [REDUCE[kind](x, axes=(over,), keepdims=False) for kind in kinds])
+    graph = Graph([x], [REDUCE[kind](x, axes=over, keepdims=False) for kind in kinds])
     schedule = MapReduce(data.draw(st.sampled_from([1, 4, 16])), 4, data.draw(st.integers(1, 4)), rows)
     array = whole_numbers(shape)
     want = simulate(generate(graph, Target.of("baseline"), override=lambda spec, chosen: Naive()), [array])
@@ -148,6 +148,16 @@ def test_a_softmax_keeps_its_exponentials_and_a_mean_keeps_nothing() -> None:
     assert step.schedule == MapReduce(16, 4, keep=True)
     (step,) = generate(Graph([x], [x - ops.max(x, axes=(1,), keepdims=True)]), Target.of("avx512")).steps[-1:]
     assert step.schedule == MapReduce(16, 4)
+
+
+def test_what_lies_far_apart_is_read_side_by_side() -> None:
+    """A result at a time would read 64 runs, a page apart each; threads share the first axis, so nothing is cut."""
+    (step,) = generate(summed((64, 64, 64, 64), (1, 3)), Target.of("avx512")).steps
+    assert isinstance(step.schedule, MapReduce)
+    assert step.schedule.rows == 8
+    (step,) = generate(summed((64, 256, 1024), (1,)), Target.of("avx512")).steps
+    assert isinstance(step.schedule, MapReduce)
+    assert step.schedule.rows == 8
 
 
 def test_wide_column_sums_run_by_rows_in_blocks() -> None:
