@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from lucid import ops
@@ -11,8 +12,10 @@ from lucid.codegen.program import Step
 from lucid.codegen.schedule import Contraction
 from lucid.codegen.target import Target
 from lucid.ir.graph import Graph, Node, input_node
+from lucid.ir.interpreter import evaluate
 from lucid.ir.types import TensorType, float32
 from lucid.runtime.executable import Executable, build
+from tests.codegen.hot_loops import hot_loop
 
 
 def value(*shape: int) -> Node:
@@ -23,11 +26,8 @@ def pointwise(x: Node, w: Node) -> Node:
     return ops.conv2d(x, w, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1)
 
 
-def separable(channels: int, size: int, stride: int, taps: int, level: str, *, backward: bool = False) -> Executable:
-    """Pointwise, depthwise, pointwise; or the gradients of that."""
-    target = Target.of(level)
-    if not Target.host().supports(target):
-        pytest.skip(f"this machine has no {level}")
+def separable_graph(channels: int, size: int, stride: int, taps: int, *, backward: bool = False) -> Graph:
+    """Pointwise, depthwise, pointwise; or the gradients of that. The first input is an image, three are weights."""
     x, first = value(2, 8, size, size), value(channels, 8, 1, 1)
     w, last = value(channels, 1, taps, taps), value(8, channels, 1, 1)
     side = (taps // 2, taps // 2)
@@ -36,10 +36,17 @@ def separable(channels: int, size: int, stride: int, taps: int, level: str, *, b
     z = pointwise(ops.relu(y), last)
     inputs = [x, first, w, last]
     if not backward:
-        return build(Graph(inputs, [z]), target=target, parameters=inputs[1:])
+        return Graph(inputs, [z])
     g = value(*z.shape)
-    found = [d for d in gradients([z], inputs, [g]) if d is not None]
-    return build(Graph([*inputs, g], found), target=target, parameters=inputs[1:])
+    return Graph([*inputs, g], [d for d in gradients([z], inputs, [g]) if d is not None])
+
+
+def separable(channels: int, size: int, stride: int, taps: int, level: str, *, backward: bool = False) -> Executable:
+    target = Target.of(level)
+    if not Target.host().supports(target):
+        pytest.skip(f"this machine has no {level}")
+    graph = separable_graph(channels, size, stride, taps, backward=backward)
+    return build(graph, target=target, parameters=graph.inputs[1:4])
 
 
 def depthwise(run: Executable) -> list[Step]:
@@ -67,9 +74,7 @@ def test_its_inner_loop_holds_a_tile_of_pixels(channels: int, size: int, stride:
     (step,) = depthwise(run)
     schedule = step.schedule
     assert isinstance(schedule, Contraction)
-    name, asm = run.program.kernels[step.kernel].name, run.text("asm")
-    body = function(asm, f"{name}.range") or function(asm, f"{name}.task") or function(asm, name)
-    hot = max((asm_stats(loop) for loop in inner_loops(body)), key=lambda s: s.fma)
+    hot = hot_loop(run.text("asm"), run.program.kernels, step)
     tile = schedule.vectors
     for _, pixels in schedule.tile:
         tile *= pixels
@@ -94,11 +99,29 @@ def test_taps_that_share_pixels_read_them_once() -> None:
     assert reads <= (pixels + 2 + 3) * schedule.vectors
 
 
-def test_gradients_keep_channels_in_vectors() -> None:
-    run = separable(
-        96, 14, 1, 3, "avx512" if Target.host().supports(Target.of("avx512")) else "baseline", backward=True
-    )
+@pytest.mark.parametrize("level", ["avx512", "avx2"])
+@pytest.mark.parametrize(("channels", "size", "stride", "taps"), SHAPES)
+def test_gradients_keep_channels_in_vectors(channels: int, size: int, stride: int, taps: int, level: str) -> None:
+    run = separable(channels, size, stride, taps, level, backward=True)
+    asm = run.text("asm")
+    assert depthwise(run)
     for step in depthwise(run):
         schedule = step.schedule
         assert isinstance(schedule, Contraction)
         assert schedule.vector.startswith("i1")
+        hot = hot_loop(asm, run.program.kernels, step)
+        assert hot.fma == (schedule.registers - schedule.vectors - 1) * schedule.unroll
+        assert hot.vector_spills == hot.reloads == hot.calls == 0
+    (weights,) = [s for s in run.program.steps if [a.extent for a in s.spec.axes] == [channels, taps, taps]]
+    hot = hot_loop(asm, run.program.kernels, weights)
+    assert hot.vector_spills == hot.calls == 0, str(weights.schedule)
+
+
+@pytest.mark.parametrize(("channels", "size", "stride", "taps"), [(32, 28, 1, 3), (64, 14, 1, 3), (48, 20, 1, 5)])
+def test_gradients_inside_a_net_are_those_of_the_interpreter(channels: int, size: int, stride: int, taps: int) -> None:
+    graph = separable_graph(channels, size, stride, taps, backward=True)
+    rng = np.random.default_rng(channels)
+    arrays = [rng.standard_normal(node.shape, np.float32) for node in graph.inputs]
+    got = build(graph, parameters=graph.inputs[1:4])(arrays)
+    for mine, exact in zip(got, evaluate(graph, arrays), strict=True):
+        assert np.abs(mine - exact).max() <= 2e-5 * np.abs(exact).max()

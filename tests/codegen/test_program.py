@@ -7,10 +7,8 @@ import pytest
 
 from lucid import ops
 from lucid.autodiff import gradients
-from lucid.codegen.asm import asm_stats, function, inner_loops
 from lucid.codegen.plan import Lifetime, plan_memory
 from lucid.codegen.program import Program, generate
-from lucid.codegen.schedule import Contraction, Winograd
 from lucid.codegen.target import Target
 from lucid.ir.expr import Load
 from lucid.ir.graph import Graph, Node, input_node
@@ -169,37 +167,3 @@ def test_values_that_live_together_do_not_overlap() -> None:
                 x, y = plan.offsets[a.value], plan.offsets[b.value]
                 assert x + a.size <= y or y + b.size <= x
     assert plan.size < sum(max(64, a.size + 63) for a in lives)
-
-
-SHAPES = {
-    "64x56 k3": ((1, 64, 56, 56), (64, 64, 3, 3), 1, 1),
-    "512x7 k3": ((1, 512, 7, 7), (512, 512, 3, 3), 1, 1),
-    "100x31 k5": ((1, 100, 31, 31), (48, 100, 5, 5), 2, 1),
-    "64x56 k1": ((1, 64, 56, 56), (256, 64, 1, 1), 0, 1),
-    "64x56 k3 s2": ((1, 64, 56, 56), (128, 64, 3, 3), 1, 2),
-}
-
-
-@pytest.mark.parametrize("level", ["avx512", "avx2"])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_the_inner_loop_of_a_convolution_is_multiply_adds(shape: str, level: str) -> None:
-    """No spill, no call, and as many multiply-adds as the schedule says: exact on any machine, where time is not."""
-    target = Target.of(level)
-    if not Target.host().supports(target):
-        pytest.skip(f"this machine has no {level}")
-    x_shape, w_shape, padding, stride = SHAPES[shape]
-    x, w = value(*x_shape), value(*w_shape)
-    run = build(Graph([x, w], [conv(x, w, padding, stride)]), target=target)
-    (step,) = [s for s in run.program.steps if isinstance(s.schedule, Contraction | Winograd)]
-    schedule = step.schedule
-    assert isinstance(schedule, Contraction | Winograd)
-    assert schedule.registers <= target.vector_registers
-    asm, name = run.text("asm"), run.program.kernels[step.kernel].name
-    body = function(asm, f"{name}.range") or function(asm, name)  # the first, if threads share it
-    loops = [asm_stats(loop) for loop in inner_loops(body)]
-    accumulators = schedule.registers - schedule.vectors - 1
-    hot = max(loops, key=lambda s: s.fma)
-    assert hot.fma == accumulators * schedule.unroll
-    assert hot.vector_spills == hot.reloads == hot.calls == 0
-    # Two vectors of weights for every row of multiply-adds, addresses and the counter: little else.
-    assert hot.instructions <= hot.fma * 2.6 + 12

@@ -141,6 +141,15 @@ def test_what_is_not_finite_stays_where_it_is() -> None:
     assert (np.abs(got - exact) <= error)[finite].all()
 
 
+def test_parts_of_one_image_each_are_not_taken_for_channels() -> None:
+    x, g = operands(4, 32, 64, 28, 28, 1)
+    run = build(gradient(x, g, 1))
+    assert found(run.program)
+    exact, error = bound(x, g, 1)
+    (got,) = run([x, g])
+    assert (np.abs(got - exact) <= error).all()
+
+
 def test_bits_do_not_depend_on_threads() -> None:
     x, g = operands(8, 32, 48, 19, 18, 1)
     run = build(gradient(x, g, 1))
