@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from benchmarks.accuracy import functions, tables
+import numpy as np
+
+from benchmarks.accuracy import contractions, functions, tables
 from lucid.codegen.mathlib import BOUNDS
 from lucid.codegen.target import Target
 
 POINTS, SEEDS = 1 << 20, range(1, 5)
+SHAPES = 30
 
 
 def function_table() -> tuple[list[str], list[list[str]]]:
@@ -25,9 +28,34 @@ def function_table() -> tuple[list[str], list[list[str]]]:
     return heads, rows
 
 
+def contraction_table() -> tuple[list[str], list[list[str]]]:
+    """Per path: the largest errors as parts of the bound, over random shapes."""
+    heads = ["path", "ordinary numbers", "uneven numbers", "of the largest bound"]
+    rng = np.random.default_rng(0)
+    rows = []
+    for name, (draw_case, winograd) in contractions.PATHS.items():
+        ordinary, uneven, of_largest, count = 0.0, 0.0, 0.0, 0
+        while count < SHAPES:
+            case = draw_case(lambda low, high: int(rng.integers(low, high, endpoint=True)))
+            run, is_winograd = contractions.compiled(case, Target.host())
+            if is_winograd != winograd:
+                continue
+            count += 1
+            for kind in contractions.ORDINARY:
+                ordinary = max(ordinary, contractions.parts_of_bound(case, run, kind, count)[0])
+            for kind in contractions.UNEVEN:
+                own, largest = contractions.parts_of_bound(case, run, kind, count)
+                uneven, of_largest = max(uneven, own), max(of_largest, largest)
+        rows.append([name, *(f"{v:.2g}" for v in (ordinary, uneven, of_largest))])
+        print(*rows[-1], sep="  ")
+    return heads, rows
+
+
 def main() -> None:
-    text = tables.DOCUMENT.read_text()
-    tables.DOCUMENT.write_text(tables.written(text, "functions", *function_table()))
+    written = {"contractions": contraction_table, "functions": function_table}
+    for name, table in written.items():
+        rows = table()
+        tables.DOCUMENT.write_text(tables.written(tables.DOCUMENT.read_text(), name, *rows))
 
 
 if __name__ == "__main__":
