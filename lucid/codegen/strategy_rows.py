@@ -11,10 +11,10 @@ from math import prod
 
 from lucid.codegen.fuse import LARGEST_EXPRESSION, is_contraction
 from lucid.codegen.rows import Reading
-from lucid.codegen.spec import KernelSpec, cost
+from lucid.codegen.spec import EXPENSIVE, KernelSpec, cost
 from lucid.codegen.strategy import default_order
 from lucid.codegen.winograd_gradient import gradient_parts
-from lucid.ir.expr import Axis, Expr, Reduce, free_axes, loads, walk
+from lucid.ir.expr import Axis, Binary, Expr, Reduce, Unary, free_axes, loads, walk
 from lucid.ir.graph import Node
 
 #: Blocks of a long reduction: enough for any machine's threads to share, few enough to combine in no time.
@@ -35,8 +35,11 @@ FEWEST_ROWS = 32
 #: Elements of the smallest value that is computed again rather than stored: it would not stay in the cache.
 SMALLEST_REPEATED = 1_000_000
 
-#: Cycles per element that computing a value again may take: a division takes as long as reading a result.
-MOST_REPEATED = 40
+#: Cycles per element, by ``cost``, that computing a value again may take: a division takes as long as reading a result.
+MOST_REPEATED = 20
+
+#: What takes longer than that, in vectors too.
+NEVER_REPEATED = EXPENSIVE - {"div", "sqrt"}
 
 
 def blocks_of(reduce: Reduce) -> int:
@@ -110,6 +113,8 @@ def _repeats(producer: KernelSpec, reader: KernelSpec, readings: Sequence[Readin
     """Whether a kernel could compute elementwise work where it reads it in about the time of reading."""
     (result,) = producer.stores
     if result.node.type.size < SMALLEST_REPEATED or cost(result.value) * len(readings) > MOST_REPEATED:
+        return False
+    if any(isinstance(e, Unary | Binary) and e.op in NEVER_REPEATED for e in walk(result.value)):
         return False
     rows = [a for a in readings[0] if all(a in reading for reading in readings)]
     longest = prod(a.extent for a in readings[0]) // prod(a.extent for a in rows)

@@ -116,7 +116,7 @@ def test_what_a_convolution_reads_or_costs_more_than_memory_is_stored(monkeypatc
     z = ops.conv2d(shifted, w, stride=(1, 1), padding=((1, 1), (1, 1)), dilation=(1, 1), groups=1)
     assert len(generate(Graph([x, w], [z, ops.sum(shifted, axes=(0,), keepdims=False)]), TARGET).steps) >= 3
     x = value(64, 40)
-    dear = ops.tanh(ops.tanh(ops.tanh(ops.tanh(ops.exp(x)))))
+    dear = ops.tanh(x + 1.0)
     graph = Graph([x], [ops.sum(dear, axes=(1,), keepdims=True) * dear, ops.sum(dear, axes=(0,), keepdims=False)])
     assert any(s.node.type.size == x.type.size for s in generate(graph, TARGET).steps[0].spec.stores)
 
