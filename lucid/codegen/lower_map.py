@@ -43,6 +43,7 @@ from lucid.codegen.loops import (
 )
 from lucid.codegen.order import Kept, by_rows, interned, keeping, kept, normal_form
 from lucid.codegen.schedule import MapReduce
+from lucid.codegen.strides import LONGEST_STEP, first_lanes, read_every, write_alternating
 from lucid.codegen.windows import written_out
 from lucid.errors import IRError, ScheduleError
 from lucid.ir.expr import (
@@ -102,6 +103,15 @@ class Frame:
     #: Reductions computed already, here or further out.
     reduced: dict[Reduce, Value] = field(default_factory=dict)
     memo: dict[int, Value] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many lanes count: the first ones."""
+        if self.mask is None:
+            return self.lanes
+        assert isinstance(self.mask, Bin)
+        assert isinstance(self.mask.b, Lit)
+        return int(self.mask.b.value)
 
     def inner(self, axis: Axis, at: Value) -> Frame:
         return Frame({**self.position, axis: at}, self.vector, self.lanes, self.mask, dict(self.reduced))
@@ -288,7 +298,7 @@ class Nest:
         frames = []
         for start in range(0, count, lanes):
             left = count - start
-            mask = Bin("lt", Iota(lanes), Lit(left, VType(INDEX.dtype, lanes))) if left < lanes else None
+            mask = first_lanes(left, lanes) if left < lanes else None
             frames.append(frame.vectorised(axis, add(at, integer(start)), lanes, mask))
         return frames
 
@@ -297,8 +307,29 @@ class Nest:
         values = [self._value(store.value, frame, body) for store in self.placed.stores]
         if len(values) > 1:
             values = [v if isinstance(v, Var | Lit) else self.named("y", v, body) for v in values]
-        for store, value in zip(self.placed.stores, values, strict=True):
-            self._write(store, value, frame, body)
+        done: set[int] = set()
+        for k, (store, value) in enumerate(zip(self.placed.stores, values, strict=True)):
+            beside = self._beside(k, frame)
+            if beside is not None:
+                at = self.scalar_offset(store.offset, frame, body)
+                pair = wide(value, frame.lanes), wide(values[beside], frame.lanes)
+                body.extend(write_alternating(*pair, store.buffer, at, frame.count))
+                done |= {k, beside}
+            elif k not in done:
+                self._write(store, value, frame, body)
+
+    def _beside(self, k: int, frame: Frame) -> int | None:
+        """The store whose results lie between those of store ``k``, at every second place."""
+        store = self.placed.stores[k]
+        if frame.vector is None or coefficient(store.offset, frame.vector) != 2:
+            return None
+        form = affine(store.offset)
+        for other, candidate in enumerate(self.placed.stores):
+            theirs = affine(candidate.offset)
+            next_to = theirs.terms == form.terms and theirs.constant == form.constant + 1
+            if next_to and candidate.buffer == store.buffer:
+                return other
+        return None
 
     def named(self, stem: str, value: Value, body: list[Stmt]) -> Var:
         """A variable that holds the value from here on."""
@@ -381,6 +412,9 @@ class Nest:
         read: Value
         if step == 1:
             read = Read(access.buffer, self.scalar_offset(access.offset, frame, body), lanes, mask)
+        elif step is not None and 2 <= step <= LONGEST_STEP and wide_guard is None:
+            at = self.scalar_offset(access.offset, frame, body)
+            read = read_every(step, access.buffer, at, lanes, frame.count)
         else:
             read = Gather(access.buffer, wide(self._value(access.offset, frame, body), lanes), mask)
         if wide_guard is None or access.fill == 0:
@@ -505,7 +539,7 @@ class Nest:
         self._reduce_steps(sums, copies, axis, frames, body, widen, 0, main)
         self._reduce_steps(sums, 1, axis, frames, body, widen, main, full)
         if full < axis.extent:
-            mask = Bin("lt", Iota(step), Lit(axis.extent - full, VType(INDEX.dtype, step)))
+            mask = first_lanes(axis.extent - full, step)
             last = [f.vectorised(axis, integer(full), step, mask) for f in frames]
             for s in sums:
                 self._accumulate(s.expr, last[s.frame], body, s.registers[0])

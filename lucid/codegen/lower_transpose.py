@@ -11,9 +11,7 @@ from collections.abc import Sequence
 
 from lucid.codegen.access import Access, Placed, accesses, coefficient
 from lucid.codegen.loops import (
-    INDEX,
     Bin,
-    Iota,
     Kernel,
     Lit,
     Read,
@@ -25,6 +23,7 @@ from lucid.codegen.loops import (
 )
 from lucid.codegen.lower_map import Frame, Nest
 from lucid.codegen.schedule import Transpose
+from lucid.codegen.strides import first_lanes
 from lucid.errors import ScheduleError
 from lucid.ir.expr import Axis, Reduce, walk
 from lucid.ir.types import bool_
@@ -102,7 +101,7 @@ class _Transposing(Nest):
 
     def _tile(self, frame: Frame, counts: dict[Axis, int], body: list[Stmt]) -> None:
         lanes, rows, columns = self.schedule.lanes, counts[self.along], counts[self.load]
-        mask = None if columns == lanes else _first(columns, lanes)
+        mask = None if columns == lanes else first_lanes(columns, lanes)
         for access in self.crossing:
             tile: list[Value] = []
             for k in range(lanes):
@@ -113,7 +112,7 @@ class _Transposing(Nest):
                 else:
                     tile.append(Lit(0 if access.dtype.kind in "iu" else 0.0, VType(access.dtype, lanes)))
             self.columns[access] = self._transposed(tile, body)
-        mask = None if rows == lanes else _first(rows, lanes)
+        mask = None if rows == lanes else first_lanes(rows, lanes)
         for k in range(columns):
             self.column = k
             position = {**frame.position, self.load: _plus(frame.position[self.load], k)}
@@ -135,11 +134,6 @@ class _Transposing(Nest):
             halves = (both[:lanes], both[lanes:])
             rows = [self.named("s", Shuffle(x, y, half), body) for x, y in pairs for half in halves]
         return rows
-
-
-def _first(count: int, lanes: int) -> Value:
-    """The mask of the first ``count`` lanes."""
-    return Bin("lt", Iota(lanes), Lit(count, VType(INDEX.dtype, lanes)))
 
 
 def _plus(at: Value, k: int) -> Value:

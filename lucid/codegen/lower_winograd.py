@@ -21,7 +21,6 @@ from lucid.codegen.loops import (
     Buffer,
     For,
     If,
-    Iota,
     Kernel,
     Let,
     Lit,
@@ -43,6 +42,7 @@ from lucid.codegen.lower_contraction import contraction_of, operands
 from lucid.codegen.lower_map import Frame, Nest
 from lucid.codegen.schedule import Winograd, WinogradGradient
 from lucid.codegen.spec import Window
+from lucid.codegen.strides import first_lanes
 from lucid.codegen.winograd import INPUTS, OUTPUTS
 from lucid.errors import ScheduleError
 from lucid.ir.expr import Axis
@@ -355,8 +355,3 @@ class _Winograd(TiledWindow):
             body += inside
         else:
             body.append(If(condition, tuple(inside)))
-
-
-def first_lanes(count: int, lanes: int) -> Value:
-    """The mask of the first ``count`` lanes."""
-    return Bin("lt", Iota(lanes), Lit(count, VType(INDEX.dtype, lanes)))

@@ -11,6 +11,7 @@ from lucid.codegen.access import Access, Placed, accesses, coefficient
 from lucid.codegen.order import kept
 from lucid.codegen.schedule import MapReduce, Naive, Schedule
 from lucid.codegen.spec import EXPENSIVE, cost
+from lucid.codegen.strides import LONGEST_STEP
 from lucid.codegen.target import Target
 from lucid.codegen.windows import is_window
 from lucid.ir.expr import Axis, Expr, Reduce, free_axes, walk
@@ -88,13 +89,19 @@ def _window(placed: Placed, last: Axis) -> int:
     for store in placed.stores:
         for e in walk(store.value):
             if isinstance(e, Reduce) and last in free_axes(e):
-                steps = [coefficient(x.offset, last) for x in accesses(e.body)]
-                if not is_window(e, LARGEST_WINDOW) or any(s not in (0, 1) for s in steps):
+                if not is_window(e, LARGEST_WINDOW) or not all(_in_vectors(x, last) for x in accesses(e.body)):
                     return 0
                 positions = prod(a.extent for a in e.axes)
                 largest = max(largest, positions)
                 size += positions * (1 + cost(e.body))
     return largest if size <= LARGEST_CODE else 0
+
+
+def _in_vectors(access: Access, last: Axis) -> bool:
+    """Whether neighbours along an axis are read without gathers."""
+    step = coefficient(access.offset, last)
+    guarded = access.guard is not None and last in free_axes(access.guard)
+    return step is not None and 0 <= step <= (1 if guarded else LONGEST_STEP)
 
 
 def _costly(value: Expr) -> bool:
