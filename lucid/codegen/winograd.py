@@ -118,7 +118,9 @@ def pays(spec: KernelSpec, slide: Slide, outputs: int, width: int, hoisted: bool
     dtype = spec.stores[0].node.dtype
     lanes = target.lanes(dtype)
     inputs = slide.channel.extent
-    if outputs % width or inputs < lanes or min(slide.rows.extent, slide.columns.extent) < 2 * OUTPUTS:
+    if outputs % width or width % lanes or inputs < lanes:
+        return False
+    if min(slide.rows.extent, slide.columns.extent) < 2 * OUTPUTS:
         return False
     positions = prod(a.extent for a in spec.axes) // outputs
     direct = positions * 9 * inputs * outputs / lanes

@@ -129,6 +129,12 @@ def test_an_illegal_schedule_is_refused(lanes: int, block: int, tile: int) -> No
         generate(graph, Target.of("avx512"), parameters=parameters, override=override)
 
 
+def test_fewer_outputs_than_lanes_are_summed_directly() -> None:
+    x, w, b = np.zeros((1, 16, 8, 8), np.float32), np.zeros((8, 16, 3, 3), np.float32), np.zeros(8, np.float32)
+    graph, parameters = layer(x, w, b, 1)
+    assert not schedules(graph, parameters, Target.of("avx512"))
+
+
 def test_what_is_not_finite_stays_where_it_is() -> None:
     """An infinity or NaN, or a sum of a tile that overflows, touches the outputs it touches in the direct nest."""
     rng = np.random.default_rng(0)
