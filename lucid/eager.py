@@ -1,4 +1,4 @@
-"""Eager execution: compute with NumPy now, and record a typed node of the IR.
+"""Eager execution: compute now, with NumPy or a kernel of its own, and record a typed node of the IR.
 
 ``apply`` is the one door through which every tensor operation goes. A ``Record`` is a graph node that may keep the
 value it had: only where the backward of some operation reads it, which is found by asking the op's ``vjp`` once per
@@ -20,6 +20,7 @@ from lucid.ir.graph import Array, Call, Node, Op, attrs_key, input_call, input_n
 from lucid.ir.location import Where, here, resolve
 from lucid.ir.operators import Operators
 from lucid.ir.types import DType, TensorType, type_of
+from lucid.runtime.single import runner
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -157,7 +158,10 @@ def apply(op: Op, *tensors: Any, **attrs: Any) -> Tensor:
             bit <<= 1
         if depth >= TRACED:
             raise left_behind(op.name)
-        value = op.evaluate(*[t._data for t in tensors], **attrs)
+        run = call.run
+        if run is None:
+            run = call.run = runner(call)
+        value = run(*[t._data for t in tensors], **attrs)
     except LucidError as error:
         raise located_error(error) from None
     except MemoryError:

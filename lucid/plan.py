@@ -15,6 +15,7 @@ from lucid.autodiff import gradients
 from lucid.eager import DEAD, Record
 from lucid.ir.graph import Array, Call, Node, Op, input_node, topological
 from lucid.ir.location import Location
+from lucid.runtime.single import runner
 
 #: Steps of all the plans that are remembered; the plan used longest ago is forgotten first.
 _MAX_STEPS = 200_000
@@ -211,7 +212,8 @@ class _Builder:
             slot = self.known[node.call, inputs] = self.new_slot(node)
             origin = node.where.line if isinstance(node.where, Location) else 0
             call = node.call
-            self.plan.program.append(Step(call.op, call.op.evaluate, dict(call.attrs), inputs, slot, (), origin))
+            run = call.run = call.run or runner(call)
+            self.plan.program.append(Step(call.op, run, dict(call.attrs), inputs, slot, (), origin))
         return self.slot_of[root]
 
     def release_slots(self) -> None:

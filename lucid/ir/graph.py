@@ -133,11 +133,13 @@ class Call:
     Attribute values are hashable: numbers, strings, dtypes, None, and tuples of them.
     """
 
-    __slots__ = ("__weakref__", "attrs", "op", "saved", "type", "types")
+    __slots__ = ("__weakref__", "attrs", "op", "run", "saved", "type", "types")
 
     def __init__(self, op: Op, types: tuple[TensorType, ...], attrs: dict[str, Any], type: TensorType):
         #: What a backward of this call reads, by which inputs need a gradient; found and kept by the eager layer.
         self.saved: dict[int, Any] = {}
+        #: What computes it eagerly, given arrays and attributes; chosen by the eager layer when it is first asked for.
+        self.run: Callable[..., Array] | None = None
         self.op = op
         self.types = types
         self.attrs: Attrs = MappingProxyType(dict(attrs))
