@@ -52,6 +52,8 @@ class CompiledGraph:
         self.parameters = parameters
         #: Seconds per part of the work done so far.
         self.seconds: dict[str, float] = {}
+        #: Whether schedules are chosen by measurement; to be said before the first run.
+        self.tune = False
         self._executable: Executable | None = None
 
     @property
@@ -61,7 +63,12 @@ class CompiledGraph:
             from lucid.runtime.executable import build
 
             built = build(
-                self.source, passes=DEFAULT, parameters=self.parameters, in_place=self.in_place, name=self.name
+                self.source,
+                passes=DEFAULT,
+                parameters=self.parameters,
+                in_place=self.in_place,
+                tune=self.tune,
+                name=self.name,
             )
             self._executable = built
             self.seconds.update(built.seconds)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
 from lucid.bindings import State
 from lucid.compiled_graph import STAGES, CompiledGraph
@@ -20,6 +21,9 @@ from lucid.signature import PLAIN, Arguments, bind, put
 from lucid.surroundings import ModuleState, Surroundings, described
 from lucid.trace import FunctionTrace
 from lucid.traced_function import TracedFunction, finish
+
+if TYPE_CHECKING:
+    from lucid.nn.compiled import CompiledModule
 
 __all__ = ["CompiledFunction", "compile", "live_scalar"]
 
@@ -35,8 +39,16 @@ class Version(NamedTuple):
 class CompiledFunction:
     """What ``lucid.compile`` makes of a function. Call it as the function."""
 
-    def __init__(self, function: Callable[..., Any], name: str, parameters_of: Callable[..., Any] | None = None):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: str,
+        parameters_of: Callable[..., Any] | None = None,
+        *,
+        tune: bool = False,
+    ):
         self._function = function
+        self._tune = tune
         self._name = name
         try:
             self._signature = inspect.signature(function if parameters_of is None else parameters_of)
@@ -86,7 +98,7 @@ class CompiledFunction:
         """As a method: compiled for each instance on its own."""
         if instance is None:
             return self
-        bound = CompiledFunction(self._function.__get__(instance, owner), self._name)
+        bound = CompiledFunction(self._function.__get__(instance, owner), self._name, tune=self._tune)
         instance.__dict__[self._function.__name__] = bound
         return bound
 
@@ -110,6 +122,8 @@ class CompiledFunction:
             traced = finish(trace, self._function(*args, **kwargs), f"{self._name}.{len(self._all)}")
         for module, was in zip(modules, before, strict=True):
             _require_unchanged(module, was)
+        for part in traced.parts().values():
+            part.tune = self._tune
         return Version(traced, description, reason)
 
     def _reason(self, description: dict[str, str], misfits: list[str]) -> str:
@@ -231,7 +245,19 @@ def _require_unchanged(module: Any, before: dict[str, Any]) -> None:
             )
 
 
-def compile(target: Any) -> Any:
+class _Compilable(Protocol):
+    """An ``nn.Module``, as this layer knows it."""
+
+    def __lucid_compile__(self, *, tune: bool = False) -> CompiledModule: ...
+
+
+@overload
+def compile(target: _Compilable, *, tune: bool = False) -> CompiledModule: ...
+@overload
+def compile(target: Callable[..., Any], *, tune: bool = False) -> CompiledFunction: ...
+@overload
+def compile(*, tune: bool = False) -> Callable[[Callable[..., Any]], CompiledFunction]: ...
+def compile(target: Any = None, *, tune: bool = False) -> Any:
     """Compile a module or a function of tensors to machine code.
 
     The first call with a new signature (tensor types, other arguments, modes) traces the Python code once and builds
@@ -240,6 +266,8 @@ def compile(target: Any) -> Any:
 
     Args:
         target: an ``nn.Module``, which gives a module that runs compiled; or a function, also as a decorator.
+        tune: try a handful of schedules for every kernel that takes some time and keep the fastest. The first call
+            takes several times as long; the winners are remembered on disk. Sums may be added up in another order.
 
     Raises:
         ArgumentTypeError: neither a module nor a function.
@@ -251,9 +279,11 @@ def compile(target: Any) -> Any:
     >>> double(lucid.tensor([1.0, 2.0]))
     Tensor([2.0, 4.0])
     """
+    if target is None:
+        return partial(compile, tune=tune)
     as_module = getattr(target, "__lucid_compile__", None)
     if as_module is not None and not isinstance(target, type):
-        return as_module()
+        return as_module(tune=tune)
     if isinstance(target, type) or not callable(target):
         given = target.__name__ if isinstance(target, type) else type(target).__name__
         fail(
@@ -263,4 +293,4 @@ def compile(target: Any) -> Any:
                 hint="pass an instance: lucid.compile(Model())" if isinstance(target, type) else None,
             )
         )
-    return CompiledFunction(target, getattr(target, "__name__", type(target).__name__))
+    return CompiledFunction(target, getattr(target, "__name__", type(target).__name__), tune=tune)

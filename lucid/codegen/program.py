@@ -7,7 +7,7 @@ schedule, share kernels of equal structure, plan memory. What depends on paramet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -30,8 +30,9 @@ from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Tran
 from lucid.codegen.sequence import reuse, root, sequence
 from lucid.codegen.siblings import merge_siblings
 from lucid.codegen.spec import KernelSpec, affine_axes
-from lucid.codegen.strategy import accepts_epilogue, schedule_for, work_of
+from lucid.codegen.strategy import SMALLEST_SHARED_WORK, accepts_epilogue, schedule_for, work_of
 from lucid.codegen.strategy_rows import blocks_of, joins_rows
+from lucid.codegen.strategy_tune import alternatives
 from lucid.codegen.structure import structure
 from lucid.codegen.target import Target
 from lucid.codegen.winograd import winograd_schedule
@@ -41,6 +42,9 @@ from lucid.ir.graph import Graph, Node
 
 #: Chooses a schedule, given the kernel and the strategy's choice.
 Override: TypeAlias = Callable[[KernelSpec, Schedule], Schedule]
+
+#: Chooses a schedule by trying: given the kernel's structure, the strategy's choice, others, and what lowers them.
+Tune: TypeAlias = Callable[[Hashable, Schedule, Sequence[Schedule], Callable[[Schedule], Kernel]], Schedule]
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ def generate(
     in_place: Mapping[int, int] | None = None,
     override: Override | None = None,
     ready: Callable[[Kernel, int], None] | None = None,
+    tune: Tune | None = None,
 ) -> Program:
     """Lower a graph.
 
@@ -118,8 +123,9 @@ def generate(
         in_place: output index to input index: that output is written over that input.
         override: replaces the strategy's schedules.
         ready: called with each kernel and its cost as soon as it is lowered.
+        tune: chooses among the strategy's schedule and others near it, for kernels that take some time.
     """
-    return _Generator(graph, target, frozenset(parameters), dict(in_place or {}), override, ready).run()
+    return _Generator(graph, target, frozenset(parameters), dict(in_place or {}), override, ready, tune).run()
 
 
 class _Generator:
@@ -131,6 +137,7 @@ class _Generator:
         in_place: dict[int, int],
         override: Override | None,
         ready: Callable[[Kernel, int], None] | None,
+        tune: Tune | None,
     ):
         self.graph = graph
         self.target = target
@@ -138,6 +145,7 @@ class _Generator:
         self.in_place = in_place
         self.override = override
         self.ready = ready
+        self.tune = tune
         self.work: list[int] = []
         self.layouts: dict[Node, Layout] = {n: Layout.plain(n.shape) for n in graph.inputs}
         self.contractions: frozenset[int] = frozenset()
@@ -213,7 +221,6 @@ class _Generator:
 
     def _lower_one(self, spec: KernelSpec, written: Placed) -> tuple[Kernel, Schedule, int]:
         """A kernel of its own for one spec, the schedule it runs under, and its cost."""
-        fma = self.target.has_fma
         placed = normal_form(written)
         schedule: Schedule
         if spec.window is not None:
@@ -223,22 +230,29 @@ class _Generator:
             schedule = schedule_for(placed, self.target, contraction=id(spec) in self.contractions)
         if self.override is not None:
             schedule = self.override(spec, schedule)
+        elif self.tune is not None and work_of(placed, schedule) >= SMALLEST_SHARED_WORK:
+            kind = structure(written), spec.window is not None, id(spec) in self.contractions
+            others = alternatives(placed, schedule, self.target)
+            schedule = self.tune(kind, schedule, others, lambda s: self._nest(spec, written, placed, s))
+        return self._nest(spec, written, placed, schedule), schedule, work_of(placed, schedule)
+
+    def _nest(self, spec: KernelSpec, written: Placed, placed: Placed, schedule: Schedule) -> Kernel:
+        """The loops of a kernel, as written and in normal form, under a schedule."""
+        fma = self.target.has_fma
         note = f"{spec.name}; {schedule}"
         if isinstance(schedule, Contraction):
-            kernel = lower_contraction(placed, "kernel", schedule, fma=fma, note=note)
-        elif isinstance(schedule, MapReduce):
-            kernel = lower_map(placed, "kernel", schedule, fma=fma, note=note)
-        elif isinstance(schedule, Transpose):
-            kernel = lower_transpose(placed, "kernel", schedule, fma=fma, note=note)
-        elif isinstance(schedule, Winograd) and spec.window is not None:
-            kernel = lower_winograd(written, spec.window, "kernel", schedule, fma=fma, note=note)
-        elif isinstance(schedule, WinogradGradient) and spec.window is not None:
-            kernel = lower_winograd_gradient(written, spec.window, "kernel", schedule, fma=fma, note=note)
-        elif isinstance(schedule, Naive):
-            kernel = lower_naive(written, "kernel", fma=fma, note=note)
-        else:
-            raise ScheduleError(f"{schedule!r} is not a schedule")
-        return kernel, schedule, work_of(placed, schedule)
+            return lower_contraction(placed, "kernel", schedule, fma=fma, note=note)
+        if isinstance(schedule, MapReduce):
+            return lower_map(placed, "kernel", schedule, fma=fma, note=note)
+        if isinstance(schedule, Transpose):
+            return lower_transpose(placed, "kernel", schedule, fma=fma, note=note)
+        if isinstance(schedule, Winograd) and spec.window is not None:
+            return lower_winograd(written, spec.window, "kernel", schedule, fma=fma, note=note)
+        if isinstance(schedule, WinogradGradient) and spec.window is not None:
+            return lower_winograd_gradient(written, spec.window, "kernel", schedule, fma=fma, note=note)
+        if isinstance(schedule, Naive):
+            return lower_naive(written, "kernel", fma=fma, note=note)
+        raise ScheduleError(f"{schedule!r} is not a schedule")
 
     def _split_prologue(self, specs: list[KernelSpec]) -> tuple[list[KernelSpec], list[KernelSpec]]:
         """Kernels that need parameters only, and write no output, run when a parameter changes."""

@@ -25,10 +25,10 @@ class CompiledModule(Module):
 
     _module: Module
 
-    def __init__(self, module: Module):
+    def __init__(self, module: Module, *, tune: bool = False):
         super().__init__()
         shared = {home: module.__dict__[home] for home in ("_parameters", "_buffers", "_modules", "_transient")}
-        compiled = CompiledFunction(module, type(module).__name__, parameters_of=module.forward)
+        compiled = CompiledFunction(module, type(module).__name__, module.forward, tune=tune)
         self.__dict__.update(shared, _module=module, _compiled=compiled)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -40,8 +40,8 @@ class CompiledModule(Module):
         found: CompiledFunction = self.__dict__["_compiled"]
         return found
 
-    def __lucid_compile__(self) -> CompiledModule:
-        return self
+    def __lucid_compile__(self, *, tune: bool = False) -> CompiledModule:
+        return self._module.__lucid_compile__(tune=True) if tune else self
 
     def explain(self, *, measure: bool = False) -> str:
         """As ``CompiledFunction.explain``."""

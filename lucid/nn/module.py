@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from lucid.changes import Watched
 from lucid.errors import ArgumentTypeError, MissingAttributeError, MissingForwardError
@@ -20,6 +20,9 @@ from lucid.nn import state
 from lucid.nn.parameter import Parameter
 from lucid.nn.registry import Registry, join
 from lucid.tensor import HookHandle, Tensor
+
+if TYPE_CHECKING:
+    from lucid.nn.compiled import CompiledModule
 
 M = TypeVar("M", bound="Module")
 
@@ -234,11 +237,11 @@ class Module(Registry):
         """Call ``hook(module, args, output)`` after ``forward``; what it returns, if anything, replaces the output."""
         return _register(self._forward_hooks, hook)
 
-    def __lucid_compile__(self) -> Module:
-        """What ``lucid.compile(module)`` gives."""
+    def __lucid_compile__(self, *, tune: bool = False) -> CompiledModule:
+        """What ``lucid.compile(module, tune=tune)`` gives."""
         from lucid.nn.compiled import CompiledModule  # a subclass of this class
 
-        return CompiledModule(self)
+        return CompiledModule(self, tune=tune)
 
     # --- printing ---
     def extra_repr(self) -> str:

@@ -30,6 +30,7 @@ from lucid.ir.passes.pipeline import Pipeline
 from lucid.runtime.binary import ARENA, FIRST, PARALLEL, SCRATCH, STATIC, THREADS, Binary
 from lucid.runtime.jit import Object, compile_object
 from lucid.runtime.progress import Progress
+from lucid.runtime.tune import Tuner
 
 #: Characters of LLVM text that are compiled together: enough to make an object worth its overhead, few enough that
 #: LLVM starts early.
@@ -46,11 +47,13 @@ def lower(
     parameters: Collection[Node],
     in_place: Mapping[int, int],
     override: Override | None,
+    tune: bool,
     ready: Callable[[Kernel, int], None] | None = None,
 ) -> Program:
     """The program of a graph; the arguments are those of ``build`` and of ``generate``."""
     graph = graph if passes is None else passes(graph)
-    return generate(graph, target, parameters=parameters, in_place=in_place, override=override, ready=ready)
+    tuner = Tuner(target) if tune else None
+    return generate(graph, target, parameters=parameters, in_place=in_place, override=override, ready=ready, tune=tuner)
 
 
 def compile_graph(
@@ -60,6 +63,7 @@ def compile_graph(
     parameters: Collection[Node],
     in_place: Mapping[int, int],
     override: Override | None,
+    tune: bool,
     name: str,
 ) -> tuple[Program, Binary, dict[str, float]]:
     """The program of a graph, its machine code, and the seconds that each part took.
@@ -76,7 +80,7 @@ def compile_graph(
             progress(f"{parts.kernels} kernels lowered")
 
         try:
-            program = lower(graph, target, passes, parameters, in_place, override, ready)
+            program = lower(graph, target, passes, parameters, in_place, override, tune, ready)
             parts.finish(calling_functions(program), apart=len(program.steps) >= _MANY_CALLS)
             lowered = perf_counter()
             objects: list[Object] = []

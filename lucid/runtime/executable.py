@@ -38,6 +38,7 @@ def build(
     in_place: Mapping[int, int] | None = None,
     target: Target | None = None,
     override: Override | None = None,
+    tune: bool = False,
     name: str = "a graph",
 ) -> Executable:
     """Compile a graph for this machine, or load what an earlier process compiled from an equal one.
@@ -48,12 +49,13 @@ def build(
         in_place: output index to index of the input it overwrites.
         target: the CPU to compile for; the host by default.
         override: replaces the strategy's schedule of a kernel, ``override(spec, schedule) -> schedule``.
+        tune: measure schedules near the strategy's, and take the fastest.
     """
     started = perf_counter()
     target = target or Target.host()
     in_place = dict(in_place or {})
-    key = graph_key(graph, target, passes, parameters, in_place) if override is None else None
-    arguments = (graph, target, passes, parameters, in_place, override)
+    key = graph_key(graph, target, passes, parameters, in_place, tune) if override is None else None
+    arguments = (graph, target, passes, parameters, in_place, override, tune)
     binary = None if key is None else Binary.load(key)
     if binary is not None:
 

@@ -33,6 +33,7 @@ def graph_key(
     passes: Pipeline | None = None,
     parameters: Collection[Node] = (),
     in_place: Mapping[int, int] | None = None,
+    tune: bool = False,
 ) -> bytes | None:
     """The key of what ``build`` makes from these arguments; None if they have none."""
     generator = _generator()
@@ -58,6 +59,7 @@ def graph_key(
         sorted((in_place or {}).items()),
         passes is not None,
         target,
+        tune,
     )
     return _digest(generator, repr(options), *lines)
 

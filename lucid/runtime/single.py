@@ -13,7 +13,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from lucid.ir.expr import Operand, Reduce, axes, free_axes, walk
-from lucid.ir.graph import Array, Call, Graph, Node, input_node
+from lucid.ir.graph import Array, Call, Graph, Node, Op, input_node
 
 if TYPE_CHECKING:
     from lucid.runtime.executable import Executable
@@ -28,6 +28,8 @@ _HEAVY_PRODUCTS, _HEAVY_ELEMENTS = 250_000, 250_000
 def runner(call: Call) -> Callable[..., Array]:
     """What computes a call on arrays and attributes: the op's ``evaluate``, or its machine code."""
     evaluate = call.op.evaluate
+    if type(call.op).compute is Op.compute:  # runs a program of its own
+        return evaluate
     if call.op.opaque or max((t.size for t in (*call.types, call.type)), default=0) < _SMALL:
         return evaluate
     if os.environ.get("LUCID_EAGER", "") == "numpy" or not _heavy(call):

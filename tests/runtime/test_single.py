@@ -107,6 +107,15 @@ def test_errors_come_before_code() -> None:
         lucid.ones((500, 600)) @ lucid.ones((500, 600))
 
 
+def test_a_compiled_function_in_an_eager_graph_stays_what_it_is() -> None:
+    w = lucid.randn(64, 64, requires_grad=True)
+    f = lucid.compile(lambda x: (x @ w).sum())
+    x = lucid.randn(200, 64)
+    (f(x) * 2.0).backward()
+    assert w.grad is not None
+    np.testing.assert_allclose(w.grad.numpy()[:, 0], 2 * x.numpy().sum(0), rtol=1e-3, atol=1e-3)
+
+
 def test_threads_may_share_an_operation() -> None:
     a, b = lucid.randn(256, 256), lucid.randn(256, 256)
     want = (a @ b).numpy()
