@@ -54,6 +54,7 @@ class CompiledGraph:
         self.seconds: dict[str, float] = {}
         #: Whether schedules are chosen by measurement; to be said before the first run.
         self.tune = False
+        self._checked = os.environ.get("LUCID_CHECK", "0") not in ("", "0")
         self._executable: Executable | None = None
 
     @property
@@ -90,8 +91,8 @@ class CompiledGraph:
 
     def __call__(self, arrays: Sequence[Array], refresh: bool = True) -> list[Array]:
         """Run on one array per input; ``refresh=False`` promises that no parameter changed since the last run."""
-        if os.environ.get("LUCID_CHECK", "0") in ("", "0"):
-            return self.executable(arrays, refresh=refresh)
+        if not self._checked:
+            return (self._executable or self.executable)(arrays, refresh=refresh)
         before = [a.copy() for a in arrays] if self.in_place else arrays
         results = self.executable(arrays, refresh=refresh)
         self._check(before, results)

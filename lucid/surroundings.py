@@ -111,6 +111,11 @@ class Surroundings:
             self._cells = tuple(zip(code.co_freevars, plain.__closure__ or (), strict=True))
             self._names = tuple(sorted({name for name in _names(code) if name in self._globals}))
 
+    @property
+    def steady(self) -> bool:
+        """Whether looking again always finds the same."""
+        return not self._cells and not self._names
+
     def look(self) -> tuple[list[Any], list[tuple[str, Any]]]:
         """The modules, each once, and the plain values by name."""
         modules: list[Any] = []

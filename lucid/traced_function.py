@@ -180,13 +180,15 @@ class TracedFunction:
         """Whether a steady input changed since the last run, or may have."""
         if not self._steady:
             return False
-        tensors = [b.captured for b in self._steady]
-        seen = [(t, t._version) for t in tensors]
-        same = len(seen) == len(self._seen) and all(
-            a[0] is b[0] and a[1] == b[1] for a, b in zip(seen, self._seen, strict=True)
-        )
-        self._seen = seen
-        return not same or any(t._escaped or t._shared or t._base is not None for t in tensors)
+        for binding, (tensor, version) in zip(self._steady, self._seen, strict=False):
+            now = binding.captured
+            if now is not tensor or now._version != version or now._escaped or now._shared or now._base is not None:
+                break
+        else:
+            if len(self._seen) == len(self._steady):
+                return False
+        self._seen = [(b.captured, b.captured._version) for b in self._steady]
+        return True
 
 
 def _filled(tree: Any, arguments: Sequence[Tensor]) -> Any:

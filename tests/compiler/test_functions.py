@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import lucid
+from lucid import nn
 from lucid.errors import ArgumentError, ArgumentTypeError, ShapeError, TraceError
 
 RNG = np.random.default_rng(5)
@@ -438,3 +439,56 @@ def test_a_tensor_left_behind_says_so() -> None:
         lucid.compile(lambda x: x + kept[0])(lucid.ones(2))
     with pytest.raises(TraceError, match="left behind"):
         kept[0] + 1
+
+
+class TestRepeatedCalls:
+    """What a call like the last one may skip, and what it must see all the same."""
+
+    def test_another_shape_flag_or_mode_is_another_version(self) -> None:
+        f = lucid.compile(lambda x, k=1: x * k)
+        for _ in range(3):
+            assert f(lucid.ones(3)).tolist() == [1, 1, 1]
+            assert f(lucid.ones(2)).tolist() == [1, 1]
+            assert f(lucid.ones(2), 3).tolist() == [3, 3]
+            assert f(lucid.ones(2), k=2).tolist() == [2, 2]
+
+    def test_the_same_tensor_twice_is_not_two(self) -> None:
+        f = lucid.compile(lambda a, b: a + b)
+        x, y = lucid.ones(3), lucid.zeros(3)
+        for _ in range(3):
+            assert f(x, y).tolist() == [1, 1, 1]
+            assert f(x, x).tolist() == [2, 2, 2]
+
+    def test_values_in_closures_are_looked_at(self) -> None:
+        factor = 1.0
+        f = lucid.compile(lambda x: x * factor)
+        for factor in (1.0, 1.0, 2.0, 2.0, 3.0):  # read by the function
+            assert f(lucid.ones(2)).tolist() == [factor, factor]
+
+    def test_parameters_modes_and_attributes_are_looked_at(self) -> None:
+        model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
+        f = lucid.compile(model)
+        x = lucid.ones(4, 2)
+        model.eval()
+        first = [f(x).tolist() for _ in range(3)]
+        assert first[0] == first[2]
+        with lucid.no_grad():
+            model[0].weight.fill_(0.0)
+        assert f(x).tolist() == [model[0].bias.tolist()] * 4
+        with lucid.no_grad():
+            model[0].bias.fill_(1.0)
+        assert f(x).tolist() == [[1, 1]] * 4
+        model.train()
+        drawn = {str(f(x).tolist()) for _ in range(5)}
+        assert len(drawn) > 1
+
+    def test_gradients_are_recorded_when_they_are_asked_for(self) -> None:
+        f = lucid.compile(lambda x: (x * x).sum())
+        x = lucid.ones(3, requires_grad=True)
+        for _ in range(2):
+            with lucid.no_grad():
+                assert not f(x).requires_grad
+            f(x).backward()
+        assert x.grad is not None
+        assert x.grad.tolist() == [4, 4, 4]
+        assert not f(lucid.ones(3)).requires_grad

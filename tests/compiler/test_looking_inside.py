@@ -88,6 +88,7 @@ def test_check_passes_on_right_code(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_check_names_the_first_node_that_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUCID_CHECK", "1")
     f = lucid.compile(lambda x: (x * 2).exp() + 1)
     x = lucid.ones(3)
     f(x)
@@ -98,7 +99,6 @@ def test_check_names_the_first_node_that_differs(monkeypatch: pytest.MonkeyPatch
         def __call__(self, arrays, *, refresh=True):
             return [r * 1.5 for r in executable(arrays, refresh=refresh)]
 
-    monkeypatch.setenv("LUCID_CHECK", "1")
     monkeypatch.setattr(graph, "_executable", Wrong())
     with pytest.raises(CheckError, match="no single node") as caught:
         f(x)
