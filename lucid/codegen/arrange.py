@@ -106,7 +106,7 @@ class _Arranger:
 
     def _slide(self, spec: KernelSpec, wish: Wanted | None) -> Slide | None:
         """The window a kernel slides over an image, if Winograd's algorithm is to run it."""
-        if wish is None:
+        if wish is None or not self.target.winograd:
             return None
         reduce, vector, other = _operands(spec, wish)
         slide = slide_of(other, vector, spec.axes, reduce)

@@ -6,8 +6,9 @@ description must give the same code. ``Target.of`` names three descriptions that
 
 from __future__ import annotations
 
+import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -40,6 +41,8 @@ class Target:
     has_fma: bool
     l1: int = 32 * 1024
     l2: int = 1024 * 1024
+    #: Whether Winograd's algorithm may run 3 x 3 convolutions: ``LUCID_WINOGRAD=0`` says no.
+    winograd: bool = True
 
     @staticmethod
     def host() -> Target:
@@ -93,7 +96,9 @@ def _host() -> Target:
     from llvmlite import binding as llvm
 
     present = [name for name, on in llvm.get_host_cpu_features().items() if on and not name.startswith(_IRRELEVANT)]
-    return describe(llvm.get_process_triple(), tuple(present), _cache("index0", 32 * 1024), _cache("index2", 2**20))
+    caches = _cache("index0", 32 * 1024), _cache("index2", 2**20)
+    found = describe(llvm.get_process_triple(), tuple(present), *caches)
+    return replace(found, winograd=os.environ.get("LUCID_WINOGRAD", "1") != "0")
 
 
 def _cache(index: str, default: int) -> int:

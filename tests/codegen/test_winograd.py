@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -182,6 +186,21 @@ def test_bits_do_not_depend_on_threads() -> None:
     finally:
         lucid.set_num_threads(before)
     assert all((r == results[0]).all() for r in results)
+
+
+def test_sums_of_products_can_be_asked_for() -> None:
+    x, w, b = np.zeros((1, 32, 8, 8), np.float32), np.zeros((32, 32, 3, 3), np.float32), np.zeros(32, np.float32)
+    graph, parameters = layer(x, w, b, 1)
+    assert schedules(graph, parameters, Target.host())
+    assert not schedules(graph, parameters, replace(Target.host(), winograd=False))
+
+
+@pytest.mark.parametrize(("asked", "winograd"), [("0", False), ("1", True), ("", True)])
+def test_the_environment_says_whether_sums_of_products_are_asked_for(asked: str, winograd: bool) -> None:
+    code = "from lucid.codegen.target import Target; print(Target.host().winograd)"
+    environment = {**os.environ, "LUCID_WINOGRAD": asked}
+    shown = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == str(winograd)
 
 
 def test_weights_are_transformed_once() -> None:
