@@ -16,7 +16,7 @@ def is_grad_enabled() -> bool:
     return mode.grad
 
 
-class set_grad_enabled:
+class _Recording:
     """Record gradients or not, as a context manager or a decorator, in this thread."""
 
     def __init__(self, enabled: bool):
@@ -35,10 +35,36 @@ class set_grad_enabled:
 
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with set_grad_enabled(enabled):
+            with _Recording(enabled):
                 return function(*args, **kwargs)
 
         return cast(F, wrapped)
+
+
+class set_grad_enabled(_Recording):
+    """Record gradients from here on, or not, in this thread; as a context manager or a decorator, only inside.
+
+    >>> import lucid
+    >>> x = lucid.ones(2, requires_grad=True)
+    >>> with set_grad_enabled(False):
+    ...     print((x * 2).requires_grad)
+    False
+    """
+
+    def __init__(self, enabled: bool):
+        super().__init__(enabled)
+        self._outside = mode.grad
+        mode.grad = self.enabled
+
+    def __enter__(self) -> None:
+        mode.grad = self.enabled
+
+    def __exit__(self, *exc: object) -> None:
+        mode.grad = self._outside
+
+    def __call__(self, function: F) -> F:
+        mode.grad = self._outside
+        return super().__call__(function)
 
 
 def no_grad(function: Callable[..., Any] | None = None) -> Any:
@@ -50,9 +76,9 @@ def no_grad(function: Callable[..., Any] | None = None) -> Any:
     ...     print((x * 2).requires_grad)
     False
     """
-    return set_grad_enabled(False) if function is None else set_grad_enabled(False)(function)
+    return _Recording(False) if function is None else _Recording(False)(function)
 
 
 def enable_grad(function: Callable[..., Any] | None = None) -> Any:
     """Results need gradients again inside, where ``no_grad`` holds around."""
-    return set_grad_enabled(True) if function is None else set_grad_enabled(True)(function)
+    return _Recording(True) if function is None else _Recording(True)(function)

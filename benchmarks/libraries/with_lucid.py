@@ -25,11 +25,6 @@ def variants(workload: Workload, threads: int) -> Variants:
     return found
 
 
-def _record(gradients: bool) -> None:
-    """Record gradients or not from now on, which in Lucid is a context: this process has one workload at a time."""
-    lucid.set_grad_enabled(gradients).__enter__()
-
-
 def _tensors(workload: Workload) -> dict[str, Tensor]:
     return {name: lucid.tensor(array) for name, array in workload.arrays().items()}
 
@@ -46,13 +41,13 @@ def _one(y: Tensor) -> list[Any]:
 
 
 def _inference(workload: Workload, compiled: Callable[[Any], Any]) -> Contender:
-    _record(False)
+    lucid.set_grad_enabled(False)
     run, x = compiled(_network(workload).eval()), _tensors(workload)["x"]
     return Contender(lambda: run(x), _one)
 
 
 def _gradients(workload: Workload, compiled: Callable[[Any], Any]) -> Contender:
-    _record(True)
+    lucid.set_grad_enabled(True)
     options = workload.conv.options
 
     def gradients(x: Tensor, w: Tensor, b: Tensor, g: Tensor) -> Any:
@@ -65,7 +60,7 @@ def _gradients(workload: Workload, compiled: Callable[[Any], Any]) -> Contender:
 
 
 def _training(workload: Workload, compiled: Callable[[Any], Any]) -> Contender:
-    _record(True)
+    lucid.set_grad_enabled(True)
     tensors, model = _tensors(workload), _network(workload).train()
     optimizer = lucid.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
 
@@ -96,7 +91,7 @@ _LARGE: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 
 
 def _large(workload: Workload, compiled: Callable[[Any], Any]) -> Contender:
-    _record(False)
+    lucid.set_grad_enabled(False)
     run, tensors = compiled(_LARGE[workload.what]), _tensors(workload)
     x, a, b = tensors["x"], tensors["a"], tensors["b"]
     return Contender(lambda: run(x, a, b), _one)
@@ -114,21 +109,21 @@ def _small(workload: Workload) -> Variants:
 
 def _add(workload: Workload) -> Contender:
     recorded = workload.what == "add8_grad"
-    _record(recorded)
+    lucid.set_grad_enabled(recorded)
     arrays = workload.arrays()
     x, y = (lucid.tensor(arrays[name], requires_grad=recorded) for name in "xy")
     return Contender(lambda: x + y, lambda z: [z.detach().numpy()])
 
 
 def _conv_tiny(workload: Workload) -> Contender:
-    _record(False)
+    lucid.set_grad_enabled(False)
     tensors = _tensors(workload)
     x, w = tensors["x"], tensors["w"]
     return Contender(lambda: F.conv2d(x, w, padding=1), _one)
 
 
 def _tiny_gradient(workload: Workload) -> Contender:
-    _record(True)
+    lucid.set_grad_enabled(True)
     model, tensors = _network(workload), _tensors(workload)
     parameters = list(model.parameters())
     x, t = tensors["x"], tensors["t"]

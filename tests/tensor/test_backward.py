@@ -85,6 +85,27 @@ def test_what_requires_a_gradient() -> None:
     assert lucid.is_grad_enabled()
 
 
+def test_set_grad_enabled_acts_at_once_and_inside() -> None:
+    before = lucid.is_grad_enabled()
+    try:
+        lucid.set_grad_enabled(False)
+        assert not lucid.is_grad_enabled()
+        with lucid.set_grad_enabled(True):
+            assert lucid.is_grad_enabled()
+        assert not lucid.is_grad_enabled()
+        lucid.set_grad_enabled(True)
+
+        @lucid.set_grad_enabled(False)
+        def inside() -> bool:
+            return lucid.is_grad_enabled()
+
+        assert lucid.is_grad_enabled()
+        assert not inside()
+        assert lucid.is_grad_enabled()
+    finally:
+        lucid.set_grad_enabled(before)
+
+
 def test_no_grad_as_a_decorator() -> None:
     x = leaf(1.0)
 
