@@ -113,8 +113,9 @@ class Surroundings:
 
     @property
     def steady(self) -> bool:
-        """Whether looking again always finds the same."""
-        return not self._cells and not self._names
+        """Whether looking again always finds the same: what modules hold is counted, what other objects hold is not."""
+        counted = self._owner is None or hasattr(self._owner, "named_modules")
+        return counted and not self._cells and not self._names
 
     def look(self) -> tuple[list[Any], list[tuple[str, Any]]]:
         """The modules, each once, and the plain values by name."""

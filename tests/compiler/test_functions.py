@@ -482,6 +482,23 @@ class TestRepeatedCalls:
         drawn = {str(f(x).tolist()) for _ in range(5)}
         assert len(drawn) > 1
 
+    def test_modules_held_by_plain_objects_are_looked_at(self) -> None:
+        first, second = nn.Linear(2, 2), nn.Linear(2, 2)
+
+        class Trainer:
+            def __init__(self) -> None:
+                self.model = first
+
+            def step(self, x: lucid.Tensor) -> lucid.Tensor:
+                return self.model(x)
+
+        trainer = Trainer()
+        f = lucid.compile(trainer.step)
+        x = lucid.ones(3, 2)
+        for model in (first, first, first, second, second, first):  # made before, so that no module changes
+            trainer.model = model
+            np.testing.assert_array_equal(f(x).numpy(), lucid.compile(model)(x).numpy())
+
     def test_gradients_are_recorded_when_they_are_asked_for(self) -> None:
         f = lucid.compile(lambda x: (x * x).sum())
         x = lucid.ones(3, requires_grad=True)
