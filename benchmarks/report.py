@@ -24,7 +24,8 @@ Written by `python -m benchmarks`; `make bench` sets up what it needs. Every lib
 many cores as it may use threads, and the libraries take turns within one run: a turn is about 20 ms of calls, after a
 few that are not timed, and the next begins when no thread of the last is running. Times are medians over turns. Ratios
 compare Lucid with the fastest other library on that row, above 1 where Lucid is faster; only numbers of one row were
-measured in one run. Results are compared with those of torch eager (the largest difference, as a part of the largest
+measured in one run. Lucid and torch are given images in C order and, as *channels last*, with the channels innermost;
+the faster counts. Results are compared with those of torch eager (the largest difference, as a part of the largest
 value); a contender that disagrees is not timed. Everything is float32, with nothing of lower precision inside.
 
 *Of peak* is the part of the most that the machine itself did in the same run, by kernels of Lucid's own: fused

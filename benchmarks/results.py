@@ -54,7 +54,9 @@ class Row:
         return None
 
     def ours(self, variant: str = "compiled") -> Result | None:
-        return self.find("lucid", variant)
+        """Lucid's result, the faster one if it was given its arrays in two orders."""
+        found = [r for v in (variant, f"{variant}, channels last") if (r := self.find("lucid", v)) is not None]
+        return min(found, key=lambda r: r.median, default=None)
 
     def ceiling(self) -> Result | None:
         return next((r for r in self.results if r.library == "machine" and not r.failure), None)

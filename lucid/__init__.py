@@ -69,6 +69,7 @@ from lucid.functions.elementwise import (
 from lucid.functions.elementwise import clip as clamp
 from lucid.functions.indexing import index_select, one_hot, take
 from lucid.functions.linalg import dot, matmul, outer
+from lucid.functions.memory import channels_last, channels_last_3d, contiguous_format, preserve_format
 from lucid.functions.movement import (
     broadcast_to,
     cat,
@@ -164,17 +165,17 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "Graph", "Tensor", "abs", "add", "all", "any", "arange", "argmax", "argmin", "as_dtype", "bernoulli",
-    "bool_", "broadcast_to", "cat", "ceil", "chunk", "clamp", "clip", "compile", "compiler", "concat", "cos",
-    "data", "differentiate", "div", "dot", "empty", "enable_grad", "erf", "errors", "evaluate", "exp", "expand",
-    "expm1", "eye", "flatten", "flip", "float32", "float64", "floor", "from_numpy", "full", "full_like",
-    "get_num_threads", "grad", "graph", "index_select", "int8", "int16", "int32", "int64", "is_grad_enabled",
-    "isfinite", "isinf", "isnan", "linspace", "load", "log", "log1p", "log_softmax", "logical_and",
-    "logical_not", "logical_or", "logsumexp", "manual_seed", "matmul", "max", "maximum", "mean", "min",
-    "minimum", "moveaxis", "mul", "neg", "nn", "no_grad", "one_hot", "ones", "ones_like", "optim", "outer",
-    "pad", "parse_graph", "permute", "pow", "print_graph", "prod", "rand", "rand_like", "randint", "randn",
-    "randn_like", "random", "randperm", "relu", "reshape", "round", "rsqrt", "save", "set_grad_enabled",
-    "set_num_threads", "sigmoid", "sign", "sin", "softmax", "split", "sqrt", "square", "squeeze", "stack",
-    "std", "sub", "sum", "swapaxes", "take", "tanh", "tensor", "tile", "transpose", "uint8", "uint32", "uint64",
-    "unsqueeze", "var", "where", "zeros", "zeros_like",
+    "Graph", "Tensor", "abs", "add", "all", "any", "arange", "argmax", "argmin", "as_dtype", "bernoulli", "bool_",
+    "broadcast_to", "cat", "ceil", "channels_last", "channels_last_3d", "chunk", "clamp", "clip", "compile",
+    "compiler", "concat", "contiguous_format", "cos", "data", "differentiate", "div", "dot", "empty", "enable_grad",
+    "erf", "errors", "evaluate", "exp", "expand", "expm1", "eye", "flatten", "flip", "float32", "float64", "floor",
+    "from_numpy", "full", "full_like", "get_num_threads", "grad", "graph", "index_select", "int8", "int16", "int32",
+    "int64", "is_grad_enabled", "isfinite", "isinf", "isnan", "linspace", "load", "log", "log1p", "log_softmax",
+    "logical_and", "logical_not", "logical_or", "logsumexp", "manual_seed", "matmul", "max", "maximum", "mean", "min",
+    "minimum", "moveaxis", "mul", "neg", "nn", "no_grad", "one_hot", "ones", "ones_like", "optim", "outer", "pad",
+    "parse_graph", "permute", "pow", "preserve_format", "print_graph", "prod", "rand", "rand_like", "randint",
+    "randn", "randn_like", "random", "randperm", "relu", "reshape", "round", "rsqrt", "save", "set_grad_enabled",
+    "set_num_threads", "sigmoid", "sign", "sin", "softmax", "split", "sqrt", "square", "squeeze", "stack", "std",
+    "sub", "sum", "swapaxes", "take", "tanh", "tensor", "tile", "transpose", "uint8", "uint32", "uint64", "unsqueeze",
+    "var", "where", "zeros", "zeros_like",
 ]  # fmt: skip

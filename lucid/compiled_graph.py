@@ -17,6 +17,7 @@ from lucid.errors import ArgumentError, CheckError
 from lucid.ir.graph import Array, Graph, Node
 from lucid.ir.interpreter import evaluate
 from lucid.ir.passes.pipeline import DEFAULT
+from lucid.runtime.orders import C_ORDER, Orders
 
 if TYPE_CHECKING:
     from lucid.runtime.executable import Executable
@@ -37,6 +38,7 @@ class CompiledGraph:
         name: what dumps and errors call it, ``"LeNet.0.forward"``.
         parameters: inputs that change seldom: work that depends on them alone is done again only when they change.
         in_place: output index to index of the input it is written over.
+        orders: inputs and outputs that do not lie in C order.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class CompiledGraph:
         name: str,
         parameters: Collection[Node] = (),
         in_place: Mapping[int, int] | None = None,
+        orders: Orders = C_ORDER,
     ):
         self.in_place = dict(in_place or {})
+        self.orders = orders
         self.source = graph
         self.name = name
         self.parameters = parameters
@@ -68,6 +72,7 @@ class CompiledGraph:
                 passes=DEFAULT,
                 parameters=self.parameters,
                 in_place=self.in_place,
+                orders=self.orders,
                 tune=self.tune,
                 name=self.name,
             )

@@ -19,6 +19,7 @@ from lucid.compiled_graph import STAGES, CompiledGraph
 from lucid.eager import Recorded, live_scalar, mode
 from lucid.errors import ArgumentError, ArgumentTypeError, TraceError
 from lucid.functions.arguments import fail
+from lucid.runtime.orders import order_of
 from lucid.signature import PLAIN, Arguments, bind, put
 from lucid.surroundings import ModuleState, Surroundings, described
 from lucid.trace import FunctionTrace
@@ -49,17 +50,21 @@ class _Repeat:
         self.count = changes.count()
         self.grad = mode.grad
         self.roots, self.values = roots, values
-        self.kinds = [(t._record.call.type, t._record.state != 0, t.is_leaf) for t in arguments.tensors]
+        self.kinds = [
+            (t._record.call.type, t._record.state != 0, t.is_leaf, order_of(t._data)) for t in arguments.tensors
+        ]
 
     def fits(self, args: tuple[Any, ...], surroundings: Surroundings) -> bool:
         """Whether the version serves a call with these positional arguments."""
         if self.count != changes.count() or self.grad is not mode.grad or len(args) != len(self.kinds):
             return False
-        for tensor, (type, live, is_leaf) in zip(args, self.kinds, strict=True):
+        for tensor, (type, live, is_leaf, order) in zip(args, self.kinds, strict=True):
             if not isinstance(tensor, Recorded):
                 return False
             record = tensor._record
             if record.call.type is not type or (record.state != 0) is not live or tensor.is_leaf is not is_leaf:  # type: ignore[attr-defined]
+                return False
+            if order_of(tensor._data) != order:
                 return False
         if len(args) > 1 and len({id(a) for a in args}) < len(args):
             return False

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from lucid.eager import Recorded, apply
 from lucid.errors import ArgumentTypeError, MissingAttributeError
-from lucid.functions import elementwise, indexing, linalg, movement, reductions
+from lucid.functions import elementwise, indexing, linalg, memory, movement, reductions
 from lucid.functions.arguments import fail
 from lucid.ir.graph import OPS
 from lucid.ir.types import as_dtype, bool_, float32, float64, int32, int64
@@ -247,9 +248,16 @@ class Methods(Recorded):
     def astype(self, dtype: object) -> Tensor:
         return elementwise.cast(self, dtype)
 
-    def to(self, dtype: object) -> Tensor:
-        """As ``astype``: there is one device."""
-        return elementwise.cast(self, dtype)
+    def to(self, dtype: object = None, *, memory_format: memory.MemoryFormat = memory.preserve_format) -> Tensor:
+        """Another dtype, as ``astype``, or another order in memory, as ``contiguous``. There is one device."""
+        result = self if dtype is None else elementwise.cast(self, dtype)
+        return memory.contiguous(result, memory_format)  # type: ignore[arg-type]  # Tensor is the only subclass users meet
+
+    def contiguous(self, memory_format: memory.MemoryFormat = memory.contiguous_format) -> Tensor:
+        return memory.contiguous(self, memory_format)  # type: ignore[arg-type]  # as above
+
+    def is_contiguous(self, memory_format: memory.MemoryFormat = memory.contiguous_format) -> builtins.bool:
+        return memory.is_contiguous(self, memory_format)  # type: ignore[arg-type]  # as above
 
     def type_as(self, other: Tensor) -> Tensor:
         return elementwise.cast(self, other.dtype)

@@ -13,6 +13,7 @@ import numpy as np
 
 from lucid.errors import ArgumentTypeError
 from lucid.functions.arguments import fail
+from lucid.runtime.orders import order_of
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -51,7 +52,8 @@ class Arguments:
                 self.tensors.append(value)
                 self.names.append(path)
             record = value._record
-            self.leaves.append((path, (Slot, k, record.call.type, record.state != 0, value.is_leaf)))
+            key = Slot, k, record.call.type, record.state != 0, value.is_leaf, order_of(value._data)
+            self.leaves.append((path, key))
             return Slot(k)
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             return type(value)(*[self.take(f"{path}.{f}", v) for f, v in zip(value._fields, value, strict=True)])
@@ -125,7 +127,8 @@ def bind(
 
 def in_words(key: Any) -> str:
     if key[0] is Slot:
-        return f"{key[2]!r}{' requires grad' if key[3] else ''}"
+        order = f" in memory order {key[5]}" if key[5] else ""
+        return f"{key[2]!r}{' requires grad' if key[3] else ''}{order}"
     if key[0] in (tuple, list, dict):
         return f"{key[0].__name__} of {key[1]}"
     if key[0] is float:

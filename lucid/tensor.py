@@ -212,7 +212,7 @@ class Tensor(Methods):
 
         result = apply(ops.identity, self)
         if result._data is not None:
-            result._data = self._data.copy()
+            result._data = self._data.copy(order="K")
         return result
 
     # --- updates of leaves ---

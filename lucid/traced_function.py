@@ -21,6 +21,7 @@ from lucid.functions.arguments import fail
 from lucid.ir.graph import Array, Graph, Node, input_call, input_node, topological
 from lucid.partition import partition
 from lucid.runtime.buffers import is_view
+from lucid.runtime.orders import Order, Orders, order_of, orders_for
 from lucid.signature import Slot, put
 from lucid.trace import FunctionTrace, GradientGuard, TracedRecord
 
@@ -56,6 +57,7 @@ class TracedFunction:
         gradients: Sequence[Effect],
         captured: Sequence[tuple[Captured, Any, bool]],
         guards: Sequence[GradientGuard],
+        orders: Sequence[Order | None],
         name: str,
     ):
         self.bindings = list(bindings)
@@ -90,9 +92,20 @@ class TracedFunction:
             if e.output is not None and e.output not in self._shared and e.binding in place and self.program is None
         }
         self.forward = CompiledGraph(
-            forward, f"{name}.forward", [forward.inputs[place[b]] for b in self._steady], self._in_place
+            forward,
+            f"{name}.forward",
+            [forward.inputs[place[b]] for b in self._steady],
+            self._in_place,
+            self._edges(forward, orders),
         )
         self._seen: list[tuple[Any, int]] = []
+
+    def _edges(self, graph: Graph, orders: Sequence[Order | None]) -> Orders:
+        """In which order arguments lie, and results will; what is updated is kept in C order."""
+        given = [orders[b.index] if isinstance(b, Argument) and b not in self._written else None for b in self.bindings]
+        inputs, outputs = orders_for(graph, given)
+        updates = {e.output for e in (*self.updates, *self.gradients)}
+        return Orders(inputs, {k: order for k, order in outputs.items() if k < self.results and k not in updates})
 
     def parts(self) -> dict[str, CompiledGraph]:
         """The compiled graphs by name: forward, and backward if gradients can flow."""
@@ -240,6 +253,7 @@ def finish(trace: FunctionTrace, value: Any, name: str) -> TracedFunction:
         [Effect(b, None if r is None else index[r]) for b, r in writes],
         list(captured.values()),
         trace.guards,
+        [order_of(t._data) for t in trace.arguments],
         name,
     )
 

@@ -1,4 +1,4 @@
-"""Lucid: compiled, and eager where that is measured."""
+"""Lucid: compiled, with arrays in C order and with the channels last; and eager where that is measured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from benchmarks.contender import Contender, Variants
 from benchmarks.models import initial_values
 from benchmarks.workloads import Workload
 from lucid import Tensor, nn
+from lucid.functions.memory import MemoryFormat
 from lucid.nn import functional as F
+
+Wrap = Callable[[Any], Any]
 
 
 def variants(workload: Workload, threads: int) -> Variants:
@@ -20,13 +23,16 @@ def variants(workload: Workload, threads: int) -> Variants:
     made = {"conv_fwd": _inference, "conv_bwd": _gradients, "infer": _inference, "train": _training, "ew": _large}
     make = made[workload.kind]
     found: Variants = {"compiled": lambda: make(workload, lucid.compile)}
+    if workload.arrays()["x"].ndim == 4:
+        found["compiled, channels last"] = lambda: make(workload, lucid.compile, lucid.channels_last)
     if workload.kind in ("infer", "train"):
         found["eager"] = lambda: make(workload, lambda function: function)
     return found
 
 
-def _tensors(workload: Workload) -> dict[str, Tensor]:
-    return {name: lucid.tensor(array) for name, array in workload.arrays().items()}
+def _tensors(workload: Workload, layout: MemoryFormat = lucid.contiguous_format) -> dict[str, Tensor]:
+    tensors = {name: lucid.tensor(array) for name, array in workload.arrays().items()}
+    return {name: t.contiguous(layout) if t.ndim == 4 else t for name, t in tensors.items()}
 
 
 def _network(workload: Workload) -> Any:
@@ -40,28 +46,28 @@ def _one(y: Tensor) -> list[Any]:
     return [y.numpy()]
 
 
-def _inference(workload: Workload, compiled: Callable[[Any], Any]) -> Contender:
+def _inference(workload: Workload, compiled: Wrap, layout: MemoryFormat = lucid.contiguous_format) -> Contender:
     lucid.set_grad_enabled(False)
-    run, x = compiled(_network(workload).eval()), _tensors(workload)["x"]
+    run, x = compiled(_network(workload).eval()), _tensors(workload, layout)["x"]
     return Contender(lambda: run(x), _one)
 
 
-def _gradients(workload: Workload, compiled: Callable[[Any], Any]) -> Contender:
+def _gradients(workload: Workload, compiled: Wrap, layout: MemoryFormat = lucid.contiguous_format) -> Contender:
     lucid.set_grad_enabled(True)
     options = workload.conv.options
 
     def gradients(x: Tensor, w: Tensor, b: Tensor, g: Tensor) -> Any:
         return lucid.grad(F.conv2d(x, w, b, **options), [x, w, b], g)
 
-    tensors = _tensors(workload)
-    x, w, b = (lucid.tensor(tensors[name].numpy(), requires_grad=True) for name in "xwb")
+    tensors = _tensors(workload, layout)
+    x, w, b = (tensors[name].detach().requires_grad_() for name in "xwb")
     run, g = compiled(gradients), tensors["g"]
     return Contender(lambda: run(x, w, b, g), lambda parts: [part.numpy() for part in parts])
 
 
-def _training(workload: Workload, compiled: Callable[[Any], Any]) -> Contender:
+def _training(workload: Workload, compiled: Wrap, layout: MemoryFormat = lucid.contiguous_format) -> Contender:
     lucid.set_grad_enabled(True)
-    tensors, model = _tensors(workload), _network(workload).train()
+    tensors, model = _tensors(workload, layout), _network(workload).train()
     optimizer = lucid.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
 
     def step(x: Tensor, t: Tensor) -> Tensor:
@@ -90,7 +96,7 @@ _LARGE: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 }
 
 
-def _large(workload: Workload, compiled: Callable[[Any], Any]) -> Contender:
+def _large(workload: Workload, compiled: Wrap) -> Contender:
     lucid.set_grad_enabled(False)
     run, tensors = compiled(_LARGE[workload.what]), _tensors(workload)
     x, a, b = tensors["x"], tensors["a"], tensors["b"]

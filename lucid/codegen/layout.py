@@ -25,7 +25,7 @@ class Layout:
 
     @classmethod
     def plain(cls, shape: Sequence[int]) -> Layout:
-        """C order, no halo: how NumPy lays out a fresh array, and how every input and output lies."""
+        """C order, no halo: how NumPy lays out a fresh array."""
         return cls.ordered(shape, range(len(shape)))
 
     @classmethod

@@ -112,6 +112,8 @@ def generate(
     *,
     parameters: Collection[Node] = (),
     in_place: Mapping[int, int] | None = None,
+    input_orders: Mapping[int, Sequence[int]] | None = None,
+    output_orders: Mapping[int, Sequence[int]] | None = None,
     override: Override | None = None,
     ready: Callable[[Kernel, int], None] | None = None,
     tune: Tune | None = None,
@@ -121,11 +123,13 @@ def generate(
     Args:
         parameters: inputs that seldom change; work that depends on them alone goes into the prologue.
         in_place: output index to input index: that output is written over that input.
+        input_orders, output_orders: dimensions from the outermost in, by index, where that is not C order.
         override: replaces the strategy's schedules.
         ready: called with each kernel and its cost as soon as it is lowered.
         tune: chooses among the strategy's schedule and others near it, for kernels that take some time.
     """
-    return _Generator(graph, target, frozenset(parameters), dict(in_place or {}), override, ready, tune).run()
+    orders = input_orders or {}, output_orders or {}
+    return _Generator(graph, target, frozenset(parameters), dict(in_place or {}), orders, override, ready, tune).run()
 
 
 class _Generator:
@@ -135,6 +139,7 @@ class _Generator:
         target: Target,
         parameters: frozenset[Node],
         in_place: dict[int, int],
+        orders: tuple[Mapping[int, Sequence[int]], Mapping[int, Sequence[int]]],
         override: Override | None,
         ready: Callable[[Kernel, int], None] | None,
         tune: Tune | None,
@@ -147,7 +152,8 @@ class _Generator:
         self.ready = ready
         self.tune = tune
         self.work: list[int] = []
-        self.layouts: dict[Node, Layout] = {n: Layout.plain(n.shape) for n in graph.inputs}
+        inputs, self.output_orders = orders
+        self.layouts = {n: _edge(n, inputs.get(k)) for k, n in enumerate(graph.inputs)}
         self.contractions: frozenset[int] = frozenset()
 
     def run(self) -> Program:
@@ -179,8 +185,8 @@ class _Generator:
             taken.add(node)
             outputs.append(node)
         self.outputs = frozenset(outputs)
-        for node in outputs:
-            self.layouts[node] = Layout.plain(node.shape)
+        for k, node in enumerate(outputs):
+            self.layouts[node] = _edge(node, self.output_orders.get(k))
         return specs, outputs
 
     @staticmethod
@@ -324,3 +330,8 @@ class _Generator:
 
     def _bytes(self, node: Node) -> int:
         return self.layouts[node].size * node.dtype.itemsize
+
+
+def _edge(node: Node, order: Sequence[int] | None) -> Layout:
+    """How an input or output lies: in C order unless told otherwise, and without a halo."""
+    return Layout.plain(node.shape) if order is None else Layout.ordered(node.shape, order)

@@ -29,6 +29,7 @@ from lucid.ir.graph import Graph, Node
 from lucid.ir.passes.pipeline import Pipeline
 from lucid.runtime.binary import ARENA, FIRST, PARALLEL, SCRATCH, STATIC, THREADS, Binary
 from lucid.runtime.jit import Object, compile_object
+from lucid.runtime.orders import Orders
 from lucid.runtime.progress import Progress
 from lucid.runtime.tune import Tuner
 
@@ -46,6 +47,7 @@ def lower(
     passes: Pipeline | None,
     parameters: Collection[Node],
     in_place: Mapping[int, int],
+    orders: Orders,
     override: Override | None,
     tune: bool,
     ready: Callable[[Kernel, int], None] | None = None,
@@ -53,7 +55,17 @@ def lower(
     """The program of a graph; the arguments are those of ``build`` and of ``generate``."""
     graph = graph if passes is None else passes(graph)
     tuner = Tuner(target) if tune else None
-    return generate(graph, target, parameters=parameters, in_place=in_place, override=override, ready=ready, tune=tuner)
+    return generate(
+        graph,
+        target,
+        parameters=parameters,
+        in_place=in_place,
+        input_orders=orders.inputs,
+        output_orders=orders.outputs,
+        override=override,
+        ready=ready,
+        tune=tuner,
+    )
 
 
 def compile_graph(
@@ -62,6 +74,7 @@ def compile_graph(
     passes: Pipeline | None,
     parameters: Collection[Node],
     in_place: Mapping[int, int],
+    orders: Orders,
     override: Override | None,
     tune: bool,
     name: str,
@@ -80,7 +93,7 @@ def compile_graph(
             progress(f"{parts.kernels} kernels lowered")
 
         try:
-            program = lower(graph, target, passes, parameters, in_place, override, tune, ready)
+            program = lower(graph, target, passes, parameters, in_place, orders, override, tune, ready)
             parts.finish(calling_functions(program), apart=len(program.steps) >= _MANY_CALLS)
             lowered = perf_counter()
             objects: list[Object] = []

@@ -24,6 +24,7 @@ from lucid.runtime.binary import ARENA, FIRST, PARALLEL, SCRATCH, STATIC, THREAD
 from lucid.runtime.buffers import empty
 from lucid.runtime.fingerprint import graph_key
 from lucid.runtime.jit import CompiledModule, assembly, call
+from lucid.runtime.orders import C_ORDER, Orders, arranged, empty_in, lies
 from lucid.runtime.threads import POOL
 
 if TYPE_CHECKING:  # the code generator is imported when there is something to compile
@@ -36,6 +37,7 @@ def build(
     passes: Pipeline | None = None,
     parameters: Collection[Node] = (),
     in_place: Mapping[int, int] | None = None,
+    orders: Orders = C_ORDER,
     target: Target | None = None,
     override: Override | None = None,
     tune: bool = False,
@@ -47,6 +49,7 @@ def build(
         passes: run on the graph first.
         parameters: inputs that change seldom; see ``Executable.__call__``'s ``refresh``.
         in_place: output index to index of the input it overwrites.
+        orders: inputs and outputs that do not lie in C order.
         target: the CPU to compile for; the host by default.
         override: replaces the strategy's schedule of a kernel, ``override(spec, schedule) -> schedule``.
         tune: measure schedules near the strategy's, and take the fastest.
@@ -54,8 +57,8 @@ def build(
     started = perf_counter()
     target = target or Target.host()
     in_place = dict(in_place or {})
-    key = graph_key(graph, target, passes, parameters, in_place, tune) if override is None else None
-    arguments = (graph, target, passes, parameters, in_place, override, tune)
+    key = graph_key(graph, target, passes, parameters, in_place, orders, tune) if override is None else None
+    arguments = (graph, target, passes, parameters, in_place, orders, override, tune)
     binary = None if key is None else Binary.load(key)
     if binary is not None:
 
@@ -64,13 +67,13 @@ def build(
 
             return lower(*arguments)
 
-        executable = Executable(graph, binary, recipe, in_place)
+        executable = Executable(graph, binary, recipe, in_place, orders)
         executable.seconds = {"load": perf_counter() - started}
         return executable
     from lucid.runtime.compilation import compile_graph
 
     program, binary, seconds = compile_graph(*arguments, name)
-    executable = Executable(graph, binary, lambda: program, in_place)
+    executable = Executable(graph, binary, lambda: program, in_place, orders)
     executable.seconds = seconds
     if key is not None:
         binary.store(key)
@@ -87,13 +90,21 @@ def _aligned_bytes(size: int) -> Array:
 class Executable:
     """Machine code for one graph, with the memory it runs in. Safe to call from several threads, one at a time each."""
 
-    def __init__(self, graph: Graph, binary: Binary, recipe: Callable[[], Program], in_place: Mapping[int, int]):
+    def __init__(
+        self,
+        graph: Graph,
+        binary: Binary,
+        recipe: Callable[[], Program],
+        in_place: Mapping[int, int],
+        orders: Orders = C_ORDER,
+    ):
         """
         Args:
             graph: what it computes, before or after passes.
             binary: the code.
             recipe: gives the program the code was made from, to be looked at.
             in_place: updates asked for; ``binary`` knows which of them the code itself writes in place.
+            orders: in which order arrays lie, where it is not C order.
         """
         self.binary = binary
         self._recipe = recipe
@@ -103,6 +114,7 @@ class Executable:
         self._names = graph.input_names
         self._types = [n.type for n in graph.inputs]
         self._outputs = [n.type for n in graph.outputs]
+        self._orders = orders
         self._code = CompiledModule(binary.objects, ("run", "prologue"))
         self._run = self._code.address("run")
         self._prologue = self._code.address("prologue") if binary.has_prologue else None
@@ -156,7 +168,7 @@ class Executable:
         """Run on one array per graph input; returns one array per output.
 
         Args:
-            arrays: C-contiguous or not; types as the graph's inputs.
+            arrays: types as the graph's inputs. Those that do not lie as the code expects are copied.
             refresh: False promises that no parameter changed since the last call: the prologue is skipped.
         """
         if len(arrays) != len(self._types):
@@ -172,12 +184,13 @@ class Executable:
                 if array.shape != type.shape or array.dtype != type.dtype:
                     name = self._names[k]
                     raise IRError(f"input {name} is {array.dtype.name}{list(array.shape)}, but {type} was compiled")
-                if array.flags.c_contiguous:
+                order = self._orders.inputs.get(k)
+                if array.flags.c_contiguous if order is None else lies(array, order):
                     self._last[k] = ref(array)
                 elif k in self.in_place.values():
                     raise IRError(f"input {self._names[k]} is updated and must be contiguous")
                 else:
-                    array = np.ascontiguousarray(array)
+                    array = np.ascontiguousarray(array) if order is None else arranged(array, order)
                     self._last[k] = None
                 held.append(array)
                 table[FIRST + k] = array.ctypes.data
@@ -188,7 +201,13 @@ class Executable:
                 if k in updated:
                     results.append(arrays[updated[k]])
                     continue
-                result = self._scratch[k] if k in self._scratch else empty(type.shape, type.dtype)
+                order = self._orders.outputs.get(k)
+                if k in self._scratch:
+                    result = self._scratch[k]
+                elif order is None:
+                    result = empty(type.shape, type.dtype)
+                else:
+                    result = empty_in(type.shape, type.dtype, order)
                 table[first + k] = result.ctypes.data
                 results.append(result)
             table[THREADS] = pool = POOL.take()

@@ -21,6 +21,7 @@ from lucid.errors import IRError
 from lucid.ir.graph import Call, Graph, Node, Op
 from lucid.ir.passes.pipeline import DEFAULT, Pipeline
 from lucid.ir.text import print_value
+from lucid.runtime.orders import C_ORDER, Orders
 
 #: Packages of ``lucid`` whose source decides what machine code a graph becomes.
 GENERATOR = ("ir", "ops", "codegen", "runtime")
@@ -33,6 +34,7 @@ def graph_key(
     passes: Pipeline | None = None,
     parameters: Collection[Node] = (),
     in_place: Mapping[int, int] | None = None,
+    orders: Orders = C_ORDER,
     tune: bool = False,
 ) -> bytes | None:
     """The key of what ``build`` makes from these arguments; None if they have none."""
@@ -57,6 +59,8 @@ def graph_key(
         [number[n] for n in graph.outputs],
         sorted(number[n] for n in parameters),
         sorted((in_place or {}).items()),
+        sorted(orders.inputs.items()),
+        sorted(orders.outputs.items()),
         passes is not None,
         target,
         tune,

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from lucid.ir.expr import Operand, Reduce, axes, free_axes, walk
 from lucid.ir.graph import Array, Call, Graph, Node, Op, input_node
+from lucid.runtime.orders import order_of, orders_for
 
 if TYPE_CHECKING:
     from lucid.runtime.executable import Executable
+    from lucid.runtime.orders import Order
 
 #: Elements of the largest operand below which nothing is looked at more closely.
 _SMALL = 4096
@@ -63,16 +65,19 @@ class _Single:
 
     def __init__(self, call: Call):
         self._call = call
-        self._executable: Executable | None = None
+        self._executables: dict[tuple[Order | None, ...], Executable] = {}
 
     def __call__(self, *arrays: Array, **_: Any) -> Array:
-        executable = self._executable
+        orders = tuple([order_of(a) for a in arrays])
+        executable = self._executables.get(orders)
         if executable is None:
             from lucid.ir.passes.pipeline import DEFAULT
             from lucid.runtime.executable import build
 
-            inputs = [input_node(t) for t in self._call.types]
-            graph = Graph(inputs, [Node(self._call, tuple(inputs))])
-            executable = self._executable = build(graph, passes=DEFAULT, name=f"eager {self._call.op.name}")
+            call = self._call
+            inputs = [input_node(t) for t in call.types]
+            graph = Graph(inputs, [Node(call, tuple(inputs))])
+            executable = build(graph, passes=DEFAULT, orders=orders_for(graph, orders), name=f"eager {call.op.name}")
+            self._executables[orders] = executable
         (result,) = executable(arrays)
         return result
