@@ -32,6 +32,7 @@ from lucid.codegen.loops import (
     Kernel,
     Let,
     Lit,
+    Prefetch,
     Read,
     Reg,
     Reinterpret,
@@ -144,6 +145,9 @@ class _Emitter:
             self.write(stmt)
         elif isinstance(stmt, Scatter):
             self.scatter(stmt)
+        elif isinstance(stmt, Prefetch):
+            pointer = self.pointer(stmt.buffer, self.affine(stmt.offset), self.b.current)
+            self.b.effect(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
         elif isinstance(stmt, For):
             self.loop(stmt)
         else:

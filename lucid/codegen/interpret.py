@@ -27,6 +27,7 @@ from lucid.codegen.loops import (
     Kernel,
     Let,
     Lit,
+    Prefetch,
     Read,
     Reg,
     Reinterpret,
@@ -143,6 +144,8 @@ class _Source:
         if isinstance(stmt, If):
             (condition,) = self.values([stmt.condition], depth)
             return f"if {condition}:"
+        if isinstance(stmt, Prefetch):
+            return "pass"
         place = stmt.offset if isinstance(stmt, Write) else stmt.offsets
         parts = self.values([place, stmt.value] + ([] if stmt.mask is None else [stmt.mask]), depth)
         name = "scatter" if isinstance(stmt, Scatter) else "write" if stmt.mask is None else "write_masked"

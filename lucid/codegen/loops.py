@@ -355,6 +355,14 @@ class Scatter:
     mask: Value | None = None
 
 
+@dataclass(frozen=True)
+class Prefetch:
+    """Ask for the cache line at scalar ``offset``, which will be read soon. It may lie past the buffer's end."""
+
+    buffer: Buffer
+    offset: Value
+
+
 LoopKind: TypeAlias = Literal["serial", "parallel"]
 
 
@@ -378,7 +386,7 @@ class If:
     body: tuple[Stmt, ...]
 
 
-Stmt: TypeAlias = "Let | Reg | Set | Write | Scatter | For | If"
+Stmt: TypeAlias = "Let | Reg | Set | Write | Scatter | Prefetch | For | If"
 
 
 @dataclass(frozen=True)

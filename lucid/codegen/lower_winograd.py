@@ -24,6 +24,7 @@ from lucid.codegen.loops import (
     Kernel,
     Let,
     Lit,
+    Prefetch,
     Read,
     Reg,
     Set,
@@ -46,9 +47,6 @@ from lucid.codegen.strides import first_lanes
 from lucid.codegen.winograd import INPUTS, OUTPUTS
 from lucid.errors import ScheduleError
 from lucid.ir.expr import Axis
-
-#: Turns there should be for threads to share, if the panels of channels allow it.
-TURNS = 8
 
 
 def lower_winograd(
@@ -183,10 +181,12 @@ class _Winograd(TiledWindow):
         if placed.extra is None:
             raise ScheduleError(f"{schedule} needs the transformed weights of its kernel")
         self.schedule, self.transformed = schedule, placed.extra
-        if not 1 <= schedule.tile <= schedule.block or schedule.lanes * schedule.vectors != window.vector.extent:
-            raise ScheduleError(f"{schedule} does not tile {window.vector.extent} channels")
         inside = {*window.images, window.rows, window.columns, window.vector}
         self.panels = [a for a in placed.axes if a not in inside]
+        if prod(a.extent for a in self.panels) % schedule.groups:
+            raise ScheduleError(f"{schedule} does not divide the panels of its kernel")
+        if not 1 <= schedule.tile <= schedule.block or schedule.lanes * schedule.vectors != window.vector.extent:
+            raise ScheduleError(f"{schedule} does not tile {window.vector.extent} channels")
         #: Channels of a transformed tile in memory: whole vectors, and no stride of a power of two.
         self.depth = ceil(window.channel.extent / schedule.lanes) * schedule.lanes
         if self.depth * self.dtype.itemsize % 1024 == 0:
@@ -199,7 +199,7 @@ class _Winograd(TiledWindow):
     def kernel(self, name: str, note: str) -> Kernel:
         blocks = ceil(self.tiles / self.block)
         panels = prod(a.extent for a in self.panels)
-        groups = next((g for g in range(1, panels + 1) if panels % g == 0 and g * blocks >= TURNS), panels)
+        groups = self.schedule.groups
         turn = Var(self.fresh("turn"), INDEX)
         body: list[Stmt] = []
         group = self.let("group", Bin("mod", turn, integer(groups)), body)
@@ -266,6 +266,9 @@ class _Winograd(TiledWindow):
             def step(channel: Value, several: int, loop: list[Stmt]) -> None:
                 for u in range(several):
                     here = add(channel, integer(u))
+                    if self.schedule.ahead:
+                        line = add(weights, scale(add(here, integer(channels)), width))
+                        loop.extend(Prefetch(self.transformed, add(line, integer(v * lanes))) for v in range(vectors))
                     row = [
                         Read(self.transformed, add(add(weights, scale(here, width)), integer(v * lanes)), lanes)
                         for v in range(vectors)

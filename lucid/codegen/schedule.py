@@ -118,6 +118,8 @@ class Winograd:
         vectors: vectors of output channels in a register tile.
         block: image tiles transformed together.
         tile: image tiles in a register tile.
+        groups: parts that the panels of output channels are cut into for threads to share. Each transforms its block.
+        ahead: while one part of the weights is multiplied, the next is fetched: they come from far.
         unroll: input channels multiplied at once.
     """
 
@@ -125,6 +127,8 @@ class Winograd:
     vectors: int
     block: int
     tile: int
+    groups: int = 1
+    ahead: bool = False
     unroll: int = 4
 
     @property
@@ -133,7 +137,9 @@ class Winograd:
         return self.vectors * (self.tile + 1) + 1
 
     def __str__(self) -> str:
-        return f"winograd(tile={self.tile} x {self.vectors}*{self.lanes}, block={self.block})"
+        groups = f", groups={self.groups}" if self.groups > 1 else ""
+        ahead = ", ahead" * self.ahead
+        return f"winograd(tile={self.tile} x {self.vectors}*{self.lanes}, block={self.block}{groups}{ahead})"
 
 
 @dataclass(frozen=True)

@@ -59,3 +59,5 @@ def _winograds(s: Winograd | WinogradGradient) -> Iterator[Winograd | WinogradGr
             yield replace(s, block=block)
     for unroll in (2, 8):
         yield replace(s, unroll=unroll)
+    if isinstance(s, Winograd):
+        yield replace(s, ahead=not s.ahead)

@@ -10,6 +10,7 @@ import os
 import platform
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import ceil
 from pathlib import Path
 
 from lucid.errors import ArgumentError
@@ -41,6 +42,8 @@ class Target:
     has_fma: bool
     l1: int = 32 * 1024
     l2: int = 1024 * 1024
+    #: Threads that kernels are cut up for. It never decides in which order an element is computed.
+    threads: int = 4
     #: Whether Winograd's algorithm may run 3 x 3 convolutions: ``LUCID_WINOGRAD=0`` says no.
     winograd: bool = True
 
@@ -98,7 +101,20 @@ def _host() -> Target:
     present = [name for name, on in llvm.get_host_cpu_features().items() if on and not name.startswith(_IRRELEVANT)]
     caches = _cache("index0", 32 * 1024), _cache("index2", 2**20)
     found = describe(llvm.get_process_triple(), tuple(present), *caches)
-    return replace(found, winograd=os.environ.get("LUCID_WINOGRAD", "1") != "0")
+    return replace(found, threads=available_threads(), winograd=os.environ.get("LUCID_WINOGRAD", "1") != "0")
+
+
+def available_threads() -> int:
+    """Cores this process may use: its affinity, its cgroup's quota, and ``OMP_NUM_THREADS``, whichever is least."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        if quota != "max":
+            count = min(count, max(1, ceil(int(quota) / int(period))))
+    except (OSError, ValueError):
+        pass  # no cgroup, or one of another kind: no limit known
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return min(count, int(asked)) if asked.isdigit() and int(asked) > 0 else count
 
 
 def _cache(index: str, default: int) -> int:

@@ -35,6 +35,7 @@ from lucid.codegen.loops import (
     Kernel,
     Let,
     Lit,
+    Prefetch,
     Read,
     Reg,
     Reinterpret,
@@ -65,7 +66,7 @@ _ATOM = 8
 _COMPARISON = 1
 
 #: Words that cannot name a buffer or a value.
-RESERVED = frozenset("kernel for in step parallel let reg if gather scatter true false inf nan".split())  # noqa: SIM905
+RESERVED = frozenset("kernel for in step parallel let reg if gather scatter prefetch true false inf nan".split())  # noqa: SIM905
 
 # --- printing ---------------------------------------------------------------------------------------------------------
 
@@ -100,6 +101,8 @@ def print_statement(stmt: Stmt) -> str:
         return f"{_place(stmt.buffer, stmt.offset, stmt.mask)} = {print_value(stmt.value)}"
     if isinstance(stmt, Scatter):
         return f"scatter {_place(stmt.buffer, stmt.offsets, stmt.mask)} = {print_value(stmt.value)}"
+    if isinstance(stmt, Prefetch):
+        return f"prefetch {_place(stmt.buffer, stmt.offset, None)}"
     if isinstance(stmt, For):
         step = f" step {stmt.step}" if stmt.step != 1 else ""
         kind = " parallel" if stmt.kind == "parallel" else ""
@@ -336,6 +339,8 @@ class _Parser:
             value = self.value()
             var = self.vars[name] = Var(name, value.type)
             return Let(var, value) if token.text == "let" else Reg(var, value)
+        if self.accept("prefetch"):
+            return self.prefetch()
         scatter = self.accept("scatter")
         name = self.take("name").text
         if name in self.buffers:
@@ -347,6 +352,15 @@ class _Parser:
             raise self.error(f"{name!r} is not a buffer{'' if scatter else ' or a register'}", token.start)
         self.expect("=")
         return Set(self.vars[name], self.value())
+
+    def prefetch(self) -> Prefetch:
+        token = self.take("name")
+        if token.text not in self.buffers:
+            raise self.error(f"{token.text!r} is not a buffer", token.start)
+        offset, mask = self.place()
+        if mask is not None:
+            raise self.error("a prefetch has no mask", token.start)
+        return Prefetch(self.buffers[token.text], offset)
 
     def loop(self) -> For:
         var = Var(self.new_name(), INDEX)

@@ -25,6 +25,7 @@ from lucid.codegen.loops import (
     Kernel,
     Let,
     Lit,
+    Prefetch,
     Read,
     Reg,
     Reinterpret,
@@ -132,6 +133,9 @@ class _Verifier:
             self.value(stmt.value, stmt.var.type)
         elif isinstance(stmt, Write | Scatter):
             self.store(stmt)
+        elif isinstance(stmt, Prefetch):
+            self.value(stmt.offset, INDEX)
+            self.access(stmt.buffer, None, 1)
         elif isinstance(stmt, For):
             self.loop(stmt)
         else:

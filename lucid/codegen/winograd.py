@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from heapq import heappushpop
 from math import ceil, prod
 
 from lucid.codegen.schedule import Winograd
@@ -142,6 +143,12 @@ def winograd_cycles(spec: KernelSpec, slide: Slide | Window, block: int, target:
     return cycles + (ceil(tiles / block) * size / _STREAM if size > target.l2 // 2 else 0)
 
 
+def _weights(spec: KernelSpec, slide: Slide | Window) -> int:
+    """Bytes of the transformed weights."""
+    outputs = prod(a.extent for a in spec.axes if a not in (slide.rows, slide.columns, *slide.images))
+    return INPUTS**2 * slide.channel.extent * outputs * spec.stores[0].node.dtype.itemsize
+
+
 def tiles_of(slide: Slide | Window) -> int:
     """Tiles of all images."""
     images = prod(a.extent for a in slide.images)
@@ -154,7 +161,31 @@ def winograd_schedule(spec: KernelSpec, window: Window, target: Target) -> Winog
     vectors = ceil(window.vector.extent / lanes)
     tiles = tiles_of(window)
     block, tile = _block(tiles, window.channel.extent, vectors, target)
-    return Winograd(lanes, vectors, block, tile)
+    ahead = _weights(spec, window) > target.l2 // 2
+    return Winograd(lanes, vectors, block, tile, _groups(spec, window, block, target), ahead)
+
+
+def _groups(spec: KernelSpec, window: Window, block: int, target: Target) -> int:
+    """Parts of the panels of channels: few, for each transforms its image tiles anew, and enough to share evenly."""
+    lanes = target.lanes(spec.stores[0].node.dtype)
+    inside = {*window.images, window.rows, window.columns, window.vector}
+    panels, tiles = prod(a.extent for a in spec.axes if a not in inside), tiles_of(window)
+    inputs, width = window.channel.extent, window.vector.extent
+    transform = inputs * _INPUT_COST / lanes
+    panel = width * (INPUTS**2 * inputs + _OUTPUT_COST) / lanes
+
+    def cycles(groups: int) -> float:
+        """Until the last thread is done, if each takes the next turn when it has finished one."""
+        busy = [0.0] * target.threads
+        for first in range(0, tiles, block):
+            for _ in range(groups):
+                heappushpop(busy, busy[0] + min(block, tiles - first) * (transform + panel * panels / groups))
+        return max(busy)
+
+    costs = {g: cycles(g) for g in range(1, panels + 1) if panels % g == 0}
+    # Small turns are worth a little: a thread whose core is taken leaves less behind.
+    slack = 1.03 if target.threads > 1 else 1.0
+    return max(g for g, cost in costs.items() if cost <= slack * min(costs.values()))
 
 
 def _block(tiles: int, inputs: int, vectors: int, target: Target) -> tuple[int, int]:

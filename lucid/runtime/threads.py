@@ -16,12 +16,10 @@ import os
 import platform
 import sys
 import threading
-from math import ceil
-from pathlib import Path
 
 import numpy as np
 
-from lucid.codegen.target import Target
+from lucid.codegen.target import Target, available_threads
 from lucid.errors import ArgumentError, ArgumentTypeError
 from lucid.ir.location import here, resolve
 from lucid.runtime.binary import cached_object
@@ -210,19 +208,6 @@ declare i32 @sched_yield()
 {declare}
 {pauses}
 """
-
-
-def available_threads() -> int:
-    """Cores this process may use: its affinity, its cgroup's quota, and ``OMP_NUM_THREADS``, whichever is least."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        if quota != "max":
-            count = min(count, max(1, ceil(int(quota) / int(period))))
-    except (OSError, ValueError):
-        pass  # no cgroup, or one of another kind: no limit known
-    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    return min(count, int(asked)) if asked.isdigit() and int(asked) > 0 else count
 
 
 class ThreadPool:

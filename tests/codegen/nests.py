@@ -23,6 +23,7 @@ from lucid.codegen.loops import (
     Kernel,
     Let,
     Lit,
+    Prefetch,
     Read,
     Reg,
     Reinterpret,
@@ -220,7 +221,7 @@ class _Nest:
     # --- statements ---
 
     def statement(self, depth: int) -> Stmt:
-        options = ["let", "reg", "write", "write", "scatter"]
+        options = ["let", "reg", "write", "write", "scatter", "prefetch"]
         options += ["set"] * 3 if self.registers else []
         options += ["for"] * 3 + ["if"] if depth else []
         match self.choose(options):
@@ -238,6 +239,8 @@ class _Nest:
                 buffer = self.choose(self.outputs)
                 value = self.value(VType(buffer.dtype, self.lanes), 1)
                 return Scatter(buffer, self.places(self.lanes), value, self.maybe_mask(self.lanes))
+            case "prefetch":
+                return Prefetch(self.choose([*self.inputs, *self.outputs]), add(self.offset(1), integer(SIZE)))
             case "for":
                 return self.loop(depth)
             case "if":

@@ -80,6 +80,7 @@ def test_right(body: str) -> None:
         ("y[0]= across_sum(gather x[splat(k[0], 4)])", "offsets are i32x4, not i64"),
         ("y[0] = gather x[i64(k[0])]", "a gather of one lane is a read"),
         ("scatter y[0] = x[0]", "a scatter of one lane is a write"),
+        ("prefetch x[x[0]]", "x[0] is f32, not i64"),
         ("if 1 { }", "1 is i64, not bool"),
         ("for i in 0..2 { let t = x[i] } y[0] = t", "'t' is not in scope"),
         ("for i in 0..2 { reg t = x[i] } t = x[0]", "'t' is not a register in scope"),

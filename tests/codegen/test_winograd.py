@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import lucid
-from lucid.codegen.loops import For, statements
+from lucid.codegen.loops import For, Prefetch, statements
 from lucid.codegen.program import generate
 from lucid.codegen.schedule import Winograd
 from lucid.codegen.simulate import simulate
@@ -111,7 +111,7 @@ def test_any_legal_schedule_computes_the_same(data: st.DataObject) -> None:
             return schedule
         block = data.draw(st.integers(1, 30))
         tile, unroll = data.draw(st.integers(1, min(block, 6))), data.draw(st.integers(1, 5))
-        used.append(Winograd(schedule.lanes, schedule.vectors, block, tile, unroll))
+        used.append(Winograd(schedule.lanes, schedule.vectors, block, tile, unroll=unroll))
         return used[-1]
 
     program = generate(graph, Target.of("avx512"), parameters=parameters, override=override)
@@ -186,6 +186,32 @@ def test_bits_do_not_depend_on_threads() -> None:
     finally:
         lucid.set_num_threads(before)
     assert all((r == results[0]).all() for r in results)
+
+
+@pytest.mark.parametrize(("images", "size"), [(1, 8), (3, 19)])
+def test_bits_do_not_depend_on_how_many_threads_the_code_is_made_for(images: int, size: int) -> None:
+    rng = np.random.default_rng(1)
+    x, w = rng.standard_normal((images, 32, size, size), np.float32), rng.standard_normal((384, 32, 3, 3), np.float32)
+    b = rng.standard_normal(384).astype(np.float32)
+    graph, parameters = layer(x, w, b, 1)
+    results, groups = [], set()
+    for threads in (1, 2, 3, 8):
+        run = build(graph, parameters=parameters, target=replace(Target.host(), threads=threads))
+        groups |= {s.schedule.groups for s in run.program.steps if isinstance(s.schedule, Winograd)}
+        results.append(run([x, w, b])[0])
+    assert len(groups) > 1
+    assert all((r == results[0]).all() for r in results)
+
+
+def test_weights_that_do_not_fit_the_cache_are_fetched_ahead() -> None:
+    x, w = np.zeros((1, 256, 8, 8), np.float32), np.zeros((256, 256, 3, 3), np.float32)
+    graph, parameters = layer(x, w, np.zeros(256, np.float32), 1)
+    program = generate(graph, Target.of("avx512"), parameters=parameters)
+    (step,) = [s for s in program.steps if isinstance(s.schedule, Winograd)]
+    assert step.schedule.ahead
+    found = [s for s in statements(program.kernels[step.kernel].body) if isinstance(s, Prefetch)]
+    assert found
+    assert program.kernels[step.kernel].buffers[1] == found[0].buffer
 
 
 def test_sums_of_products_can_be_asked_for() -> None:
