@@ -210,8 +210,7 @@ def test_weights_that_do_not_fit_the_cache_are_fetched_ahead() -> None:
     (step,) = [s for s in program.steps if isinstance(s.schedule, Winograd)]
     assert step.schedule.ahead
     found = [s for s in statements(program.kernels[step.kernel].body) if isinstance(s, Prefetch)]
-    assert found
-    assert program.kernels[step.kernel].buffers[1] == found[0].buffer
+    assert {s.buffer.size for s in found} == {16 * 256 * 256}
 
 
 def test_sums_of_products_can_be_asked_for() -> None:
