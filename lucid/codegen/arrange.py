@@ -106,7 +106,7 @@ class _Arranger:
 
     def _slide(self, spec: KernelSpec, wish: Wanted | None) -> Slide | None:
         """The window a kernel slides over an image, if Winograd's algorithm is to run it."""
-        if wish is None or not self.target.winograd:
+        if wish is None or wish.direct or not self.target.winograd:
             return None
         reduce, vector, other = _operands(spec, wish)
         slide = slide_of(other, vector, spec.axes, reduce)
@@ -128,6 +128,9 @@ class _Arranger:
             if wish is None:
                 continue
             node = spec.stores[0].node
+            if wish.direct:
+                orders.setdefault(node, tuple(range(len(node.shape))))
+                continue
             orders.setdefault(node, order_ending_in(len(node.shape), wish.store_dim))
             _, vector, image = _operands(spec, wish)
             for load in (vector, image):
@@ -151,7 +154,7 @@ class _Arranger:
         inside: dict[Node, Node] = {}
         for spec, wish in zip(specs, wishes, strict=True):
             node = spec.stores[0].node
-            if wish is None or node in inside or node not in self.outputs:
+            if wish is None or wish.direct or node in inside or node not in self.outputs:
                 continue
             if self.layouts[node].innermost != wish.store_dim:
                 made = inside[node] = alias(node)
@@ -161,6 +164,8 @@ class _Arranger:
 
     def _satisfy(self, spec: KernelSpec, wish: Wanted, slide: Slide | None) -> KernelSpec:
         """The same kernel with its operands copied into the layouts it wants."""
+        if wish.direct:
+            return spec
         _, vector, other = _operands(spec, wish)
         moved_other = self._moved_other(other)
         node = vector.source

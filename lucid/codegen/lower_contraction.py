@@ -3,6 +3,7 @@
 One nest serves convolution, both its gradients, matmul, grouped and depthwise convolution: they differ in the strides
 their operands have along the axes. Each step reads a few vectors of one operand, broadcasts elements of the other
 (or reads vectors of it too, when it also runs along the vector axis), and does one fused multiply-add per register.
+The vector axis may be one of the reduction's: then the lanes of a register are added up at the end.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from math import ceil
 from lucid.codegen.access import Access, Placed, coefficient
 from lucid.codegen.loops import (
     INDEX,
+    Across,
     Bin,
     For,
     Kernel,
@@ -31,8 +33,10 @@ from lucid.codegen.loops import (
     add,
     integer,
 )
-from lucid.codegen.lower_map import Frame, Nest
+from lucid.codegen.lower_map import Frame, Nest, wide
+from lucid.codegen.masks import conditions, least, not_negative, readable
 from lucid.codegen.schedule import Contraction
+from lucid.codegen.strides import first_lanes, read_every
 from lucid.errors import ScheduleError
 from lucid.ir.expr import Axis, Binary, Reduce, walk
 
@@ -47,7 +51,7 @@ class ProductOfTwo:
 
 
 def contraction_of(placed: Placed) -> Reduce | None:
-    """The one sum of a product of two unguarded accesses in a kernel's only store, if that is what it is."""
+    """The one sum of a product of two accesses in a kernel's only store, if that is what it is."""
     if len(placed.stores) != 1:
         return None
     found = [e for e in walk(placed.stores[0].value) if isinstance(e, Reduce)]
@@ -56,24 +60,26 @@ def contraction_of(placed: Placed) -> Reduce | None:
     body = found[0].body
     if not (isinstance(body, Binary) and body.op == "mul"):
         return None
-    if not all(isinstance(x, Access) and x.guard is None for x in (body.a, body.b)):
-        return None
-    return found[0]
+    return found[0] if isinstance(body.a, Access) and isinstance(body.b, Access) else None
 
 
 def operands(reduce: Reduce, vector: Axis) -> ProductOfTwo | None:
-    """Which operand is read as vectors along ``vector``; None if neither has stride one there."""
+    """Which operand is read as vectors along ``vector``; None if neither can be, or the other is guarded and cannot."""
     body = reduce.body
     assert isinstance(body, Binary)
     a, b = body.a, body.b
     assert isinstance(a, Access)
     assert isinstance(b, Access)
-    for x, other in ((b, a), (a, b)):
-        if coefficient(x.offset, vector) == 1 and coefficient(other.offset, vector) == 0:
-            return ProductOfTwo(reduce, x, other)
-    if coefficient(a.offset, vector) == 1 and coefficient(b.offset, vector) == 1:
-        return ProductOfTwo(reduce, b, a)
-    return None
+    if not (readable(a, vector) and readable(b, vector)):
+        return None
+    steps = coefficient(a.offset, vector), coefficient(b.offset, vector)
+    if not any(steps):
+        return None
+    return (
+        ProductOfTwo(reduce, b, a)
+        if steps[1] and (not steps[0] or steps[0] >= steps[1])
+        else ProductOfTwo(reduce, a, b)
+    )
 
 
 def lower_contraction(placed: Placed, name: str, schedule: Contraction, *, fma: bool = True, note: str = "") -> Kernel:
@@ -100,19 +106,28 @@ class _Tiled(Nest):
             raise ScheduleError(
                 f"{schedule} does not name the axes of its kernel: outer {sorted(outer)}, reduce {sorted(inner)}"
             )
-        if schedule.vector not in outer or any(a not in outer or a == schedule.vector for a, _ in schedule.tile):
-            raise ScheduleError(f"{schedule}: the vector axis and the tiled axes must be distinct output axes")
         self.axis = {**outer, **inner}
-        self.vector = outer[schedule.vector]
+        if schedule.vector not in self.axis or any(a not in outer or a == schedule.vector for a, _ in schedule.tile):
+            raise ScheduleError(f"{schedule}: the vector axis and the tiled axes, of the output, must be distinct")
+        self.vector = self.axis[schedule.vector]
+        #: The lanes of a register are positions of the reduction, added up at the end.
+        self.across = schedule.vector in inner
         found = operands(reduce, self.vector)
-        if found is None or coefficient(placed.stores[0].offset, self.vector) != 1:
+        if found is None or not (self.across or coefficient(placed.stores[0].offset, self.vector) == 1):
             raise ScheduleError(f"axis {schedule.vector} is not contiguous in the result and in one operand")
+        if any(a not in inner or a == schedule.vector or n < 1 for a, n in schedule.jam):
+            raise ScheduleError(f"{schedule} must take positions of reduction axes together: {sorted(inner)}")
+        if schedule.vector in dict(schedule.block):
+            raise ScheduleError(f"{schedule}: the axis that fills the lanes runs in no blocks")
         if schedule.block and placed.stores[0].value is not reduce:
             raise ScheduleError("a contraction blocked over its reduction cannot have an epilogue")
         if any(a not in inner or n < 1 for a, n in schedule.block) or len(dict(schedule.block)) < len(schedule.block):
             raise ScheduleError(f"{schedule} must block reduction axes by one or more positions: {sorted(inner)}")
-        if any(n % schedule.unroll for a, n in schedule.block if a == schedule.reduce[-1]):
-            raise ScheduleError(f"{schedule}: blocks of the innermost reduction axis must be made of whole steps")
+        self.together = {inner[name]: size for name, size in schedule.jam} | {
+            inner[schedule.reduce[-1]]: schedule.unroll
+        }
+        if any(n % self.together.get(inner[a], 1) for a, n in schedule.block):
+            raise ScheduleError(f"{schedule}: blocks of a reduction axis must be made of whole steps")
         self.operands = found
         self.tile = {outer[name]: size for name, size in schedule.tile}
         #: The vector operand is the same for every position of the tile; the other one for every vector.
@@ -127,6 +142,7 @@ class _Tiled(Nest):
         body: list[Stmt] = []
         for axis in self.block:
             self.begins[axis] = Var(self.fresh(axis.name), INDEX)
+            self.ranges[self.begins[axis].name] = 0, axis.extent - 1
         inside: list[Stmt] = []
         self._outer([self.axis[a] for a in self.schedule.outer], Frame({}), {}, inside)
         for axis, var in reversed(self.begins.items()):
@@ -167,53 +183,79 @@ class _Tiled(Nest):
     def _one_tile(self, frame: Frame, counts: dict[Axis, int], body: list[Stmt]) -> None:
         tiled = list(self.tile)
         places = [dict(zip(tiled, at, strict=True)) for at in product(*(range(counts[a]) for a in tiled))]
-        first = frame.position[self.vector]
-        vectors = self.side_by_side(self.vector, frame, first, counts[self.vector], self.schedule.lanes)
+        if self.across:
+            vectors = [frame]
+        else:
+            first = frame.position[self.vector]
+            vectors = self.side_by_side(self.vector, frame, first, counts[self.vector], self.schedule.lanes)
         frames = [[_shifted(v, place) for v in vectors] for place in places]
         type = VType(self.operands.reduce.dtype, self.schedule.lanes)
         accumulators = [[Var(self.fresh("acc"), type) for _ in vectors] for _ in places]
         store = self.placed.stores[0]
         for row, tile in zip(accumulators, frames, strict=True):
             for acc, at in zip(row, tile, strict=True):
-                start: Value = Lit(0.0, type)
-                for var in self.begins.values():  # the first block starts from zero, the others go on
-                    so_far = Read(store.buffer, self.scalar_offset(store.offset, at, body), type.lanes, at.mask)
-                    begun = Bin("lt", integer(0), var)
-                    start = Sel(Splat(begun, type.lanes), so_far, start)
-                body.append(Reg(acc, start))
-        self._multiply(self.schedule.reduce, frames, accumulators, {}, body)
+                body.append(Reg(acc, Lit(0.0, type) if self.across else self._so_far(at, type, body)))
+        self._multiply(self.schedule.reduce, frames, accumulators, [{}], body)
         for row, tile in zip(accumulators, frames, strict=True):
             for acc, at in zip(row, tile, strict=True):
-                at.reduced[self.operands.reduce] = acc
+                total: Value = Across("sum", acc) if self.across else acc
+                if self.across and self.begins:
+                    total = Bin("add", self._so_far(at, total.type, body), total)
+                at.reduced[self.operands.reduce] = total
                 self.store(store, at, body)
+
+    def _so_far(self, frame: Frame, type: VType, body: list[Stmt]) -> Value:
+        """What the blocks before this one came to: the first starts from zero, the others go on."""
+        store = self.placed.stores[0]
+        start: Value = Lit(0.0, type)
+        for var in self.begins.values():
+            so_far = Read(store.buffer, self.scalar_offset(store.offset, frame, body), type.lanes, frame.mask)
+            begun = Bin("lt", integer(0), var)
+            start = Sel(wide(begun, type.lanes), so_far, start)
+        return start
 
     def _multiply(
         self,
         names: tuple[str, ...],
         frames: list[list[Frame]],
         accumulators: list[list[Var]],
-        position: dict[Axis, Value],
+        positions: list[dict[Axis, Value]],
         body: list[Stmt],
     ) -> None:
-        """The reduction loops around the multiply-adds."""
+        """The reduction loops around the multiply-adds, at all positions taken together."""
         if not names:
-            self._step(frames, accumulators, position, body)
+            self._step(frames, accumulators, positions, body)
             return
-        axis = self.axis[names[0]]
-        unroll = self.schedule.unroll if len(names) == 1 else 1
+        axis, rest = self.axis[names[0]], names[1:]
+        if axis is self.vector:
+
+            def vector(at: Value, count: int, inside: list[Stmt]) -> None:
+                for start in range(0, count, self.lanes):
+                    left, here = count - start, add(at, integer(start))
+                    mask = first_lanes(left, self.lanes) if left < self.lanes else None
+                    there = [[f.vectorised(axis, here, self.lanes, mask) for f in tile] for tile in frames]
+                    self._multiply(rest, there, accumulators, [{**p, axis: here} for p in positions], inside)
+
+            # A single turn and what remains would be one block of code, which has no registers for both.
+            step = self.schedule.vectors * self.lanes
+            self.steps(axis, step, vector, body, whole=axis.extent < 2 * step)
+            return
         if self.block.get(axis) == 1:
-            self._multiply(names[1:], frames, accumulators, {**position, axis: self.begins[axis]}, body)
+            self._multiply(rest, frames, accumulators, [{**p, axis: self.begins[axis]} for p in positions], body)
             return
-        full = axis.extent // unroll * unroll
-        for lo, hi, step in ((0, full, unroll), (full, axis.extent, 1)):
+        together = self.together.get(axis, 1)
+        full = axis.extent // together * together
+        for lo, hi, step in ((0, full, together), (full, axis.extent, 1)):
             if lo == hi:
                 continue
             var = Var(self.fresh(axis.name), INDEX)
+            self.ranges[var.name] = lo, hi - step
+            at: Value = integer(lo) if hi == lo + step and axis not in self.block else var
             inside: list[Stmt] = []
-            for u in range(step):
-                self._multiply(names[1:], frames, accumulators, {**position, axis: add(var, integer(u))}, inside)
+            each = [{**p, axis: add(at, integer(u))} for p in positions for u in range(step)]
+            self._multiply(rest, frames, accumulators, each, inside)
             first, last = self._block_of(axis, lo, hi)
-            body.append(For(var, first, last, step, tuple(inside)))
+            body.extend(inside if at is not var else [For(var, first, last, step, tuple(inside))])
 
     def _block_of(self, axis: Axis, lo: int, hi: int) -> tuple[Value, Value]:
         """The part of ``lo..hi`` in this block of a reduction axis. Blocks are made of whole steps, so it begins on
@@ -228,26 +270,69 @@ class _Tiled(Nest):
         self,
         frames: list[list[Frame]],
         accumulators: list[list[Var]],
-        position: dict[Axis, Value],
+        positions: list[dict[Axis, Value]],
         body: list[Stmt],
     ) -> None:
+        """Multiply-adds at all positions; what several of them read is read once, and done with before the next."""
         vector, broadcast = self.operands.vector, self.operands.broadcast
-        rows: list[Value] = []
-        for tile, row in zip(frames, accumulators, strict=True):
-            if not rows or not self.rows_shared:
-                rows = [self._read(vector, f, position, body, scalar=False) for f in tile]
-            xs = [self._read(broadcast, f, position, body, self.scalar) for f in (tile[:1] if self.scalar else tile)]
-            for k, acc in enumerate(row):
-                body.append(Set(acc, self.multiply_add(xs[0 if self.scalar else k], rows[k], acc)))
+        products: list[tuple[Value, Value, Var]] = []
+        for position in positions:
+            rows: list[Value] = []
+            for tile, row in zip(frames, accumulators, strict=True):
+                if not rows or not self.rows_shared:
+                    rows = [self._read(vector, f, position, body, scalar=False) for f in tile]
+                xs = [
+                    self._read(broadcast, f, position, body, self.scalar) for f in (tile[:1] if self.scalar else tile)
+                ]
+                products += [(xs[0 if self.scalar else k], rows[k], acc) for k, acc in enumerate(row)]
+        if not (self.scalar and self.rows_shared):
+            products = _by_operand(products)
+        body.extend(Set(acc, self.multiply_add(x, w, acc)) for x, w, acc in products)
 
     def _read(self, access: Access, frame: Frame, position: dict[Axis, Value], body: list[Stmt], scalar: bool) -> Value:
         here = Frame({**frame.position, **position}, frame.vector, frame.lanes, frame.mask)
-        offset = self.scalar_offset(access.offset, here, body)
         if scalar:
-            return Splat(Read(access.buffer, offset), frame.lanes)
-        return Read(access.buffer, offset, frame.lanes, frame.mask)
+            return Splat(Read(access.buffer, self.scalar_offset(access.offset, here, body)), self.lanes)
+        return self._read_vector(access, here, body)
+
+    def _read_vector(self, access: Access, frame: Frame, body: list[Stmt]) -> Value:
+        """Neighbours along the vector axis, zero where they lie outside of what is padded."""
+        step = coefficient(access.offset, self.vector)
+        assert step is not None
+        tests = conditions(access.guard) or []
+        offset = self.scalar_offset(access.offset, frame, body)
+
+        def inside(first: int, count: int) -> Value | None:
+            mask = None
+            for test in tests:
+                pace = test.form.terms.get(self.vector, 0) // step
+                lowest = least(test.form, frame.position, self.ranges)
+                if lowest is None or lowest + min(pace * first, pace * (first + count - 1)) < 0:
+                    base = add(self.scalar_offset(test.position, frame, body), integer(pace * first))
+                    holds = not_negative(base, pace, frame.lanes)
+                    mask = holds if mask is None else Bin("and", mask, holds)
+            return mask
+
+        if step == 1:
+            mask = inside(0, frame.count)
+            if frame.mask is not None:
+                mask = frame.mask if mask is None else Bin("and", frame.mask, mask)
+            return Read(access.buffer, offset, frame.lanes, mask)
+        # Taps next to each other read the same memory, if both begin on a multiple of the step.
+        first = int(offset.b.value) % step if isinstance(offset, Bin) and isinstance(offset.b, Lit) else 0
+        first = first if any(t.form.terms.get(self.vector, 0) > 0 for t in tests) else 0
+        return read_every(step, access.buffer, offset, frame.lanes, frame.count, first=first, inside=inside)
 
 
 def _shifted(frame: Frame, by: dict[Axis, int]) -> Frame:
     position = {**frame.position, **{a: add(frame.position[a], integer(n)) for a, n in by.items()}}
     return Frame(position, frame.vector, frame.lanes, frame.mask)
+
+
+def _by_operand(products: list[tuple[Value, Value, Var]]) -> list[tuple[Value, Value, Var]]:
+    """The products that share an operand together: of the two, that which has more values, to hold few at a time."""
+    side = max((0, 1), key=lambda k: len({p[k] for p in products}))
+    groups: dict[Value | Var, list[tuple[Value, Value, Var]]] = {}
+    for factors in products:
+        groups.setdefault(factors[side], []).append(factors)
+    return [p for group in groups.values() for p in group]

@@ -157,6 +157,7 @@ class Nest:
         self.shared = _shared(placed)
         self.forms: dict[int, Affine] = {}  # of offsets, by identity
         self.walks: dict[tuple[tuple[int, int], ...], Value] = {}  # by the identities of positions, which they hold
+        self.ranges: dict[str, tuple[int, int]] = {}  # of loop variables
 
     def build(self, name: str, note: str) -> Kernel:
         body: list[Stmt] = []
@@ -207,6 +208,7 @@ class Nest:
             inside(integer(0), left, body)
             return
         var = Var(self.fresh(axis.name), INDEX)
+        self.ranges[var.name] = 0, full - step
         each: list[Stmt] = []
         inside(var, step, each)
         if left == 0 or not whole:

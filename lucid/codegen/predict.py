@@ -48,7 +48,7 @@ def work_of_step(program: Program, step: Step) -> Work:
     steps = {schedule.vector: schedule.lanes * schedule.vectors, **dict(schedule.tile)}
     tiles = prod(ceil(a.extent / steps.get(a.name, 1)) for a in placed.axes)
     held = schedule.vectors * prod(n for _, n in schedule.tile)
-    length = prod(a.extent for a in reduce.axes)
+    length = prod(ceil(a.extent / schedule.lanes) if a.name == schedule.vector else a.extent for a in reduce.axes)
     return Work(_flops(step), float(tiles * held * (length + _TILE_COST)), touched)
 
 

@@ -71,7 +71,7 @@ class Contraction:
     """A register tile of ``tile`` positions times ``vectors`` vectors, multiplied up along the reduction axes.
 
     Args:
-        vector: output axis that fills the lanes.
+        vector: axis that fills the lanes: of the output, or of the reduction.
         lanes: lanes of one vector.
         vectors: vectors held along the vector axis.
         tile: output axes held in registers, with how many positions of each: ``(("i", 2), ("j", 7))``.
@@ -80,6 +80,7 @@ class Contraction:
         unroll: steps of the innermost reduction axis taken at once.
         block: reduction axes that run outside the tile loops in blocks of so many positions, accumulating in memory:
             ``(("n", 1), ("i", 8))``.
+        jam: reduction axes outside the innermost of which so many positions are taken at once (unroll and jam).
     """
 
     vector: str
@@ -90,6 +91,7 @@ class Contraction:
     reduce: tuple[str, ...]
     unroll: int = 1
     block: tuple[tuple[str, int], ...] = ()
+    jam: tuple[tuple[str, int], ...] = ()
 
     @property
     def registers(self) -> int:
@@ -102,9 +104,10 @@ class Contraction:
     def __str__(self) -> str:
         tile = " x ".join([*(f"{n} {a}" for a, n in self.tile), f"{self.vectors}*{self.lanes} {self.vector}"])
         block = f", block={' x '.join(f'{n} {a}' for a, n in self.block)}" if self.block else ""
+        jam = f", jam={' x '.join(f'{n} {a}' for a, n in self.jam)}" if self.jam else ""
         return (
             f"contraction(tile={tile}, outer={'.'.join(self.outer)}, "
-            f"reduce={'.'.join(self.reduce)}, unroll={self.unroll}{block})"
+            f"reduce={'.'.join(self.reduce)}, unroll={self.unroll}{block}{jam})"
         )
 
 

@@ -8,7 +8,7 @@ cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 
@@ -19,6 +19,8 @@ from lucid.codegen.lower_transpose import tiled_axes
 from lucid.codegen.schedule import Contraction, Schedule, Transpose, Winograd, WinogradGradient
 from lucid.codegen.spec import KernelSpec, Store
 from lucid.codegen.strategy_map import map_lanes, map_schedule
+from lucid.codegen.strategy_windows import across_schedule, rows_schedule
+from lucid.codegen.strides import LONGEST_STEP
 from lucid.codegen.target import Target
 from lucid.ir.expr import Axis, Expr, Load, Reduce, Select, walk
 from lucid.ir.graph import Node
@@ -30,6 +32,9 @@ SMALLEST_SHARED_WORK = 16_000
 
 #: How much slower vectors along the window of a convolution are: every tap reads them anew, off alignment.
 WINDOW_COST = 1.25
+
+#: How much slower vectors of every second element are, for each element between.
+SHUFFLE_COST = 0.5
 
 #: What Winograd's algorithm takes of the time of the direct nest.
 WINOGRAD_COST = 0.6
@@ -74,6 +79,8 @@ class Wanted:
     store_dim: int
     load: Load
     load_dim: int
+    #: The operands are read where they lie, their padding masked off.
+    direct: bool = False
 
 
 def contraction_loads(spec: KernelSpec) -> tuple[Reduce, Load, Load] | None:
@@ -90,10 +97,12 @@ def contraction_loads(spec: KernelSpec) -> tuple[Reduce, Load, Load] | None:
     return found[0], *pair
 
 
-def _dim_of(index: tuple[Expr, ...], axis: Axis) -> int | None:
-    """The one dimension that moves by one element as ``axis`` steps; None if there is none or several."""
+def _dim_of(index: tuple[Expr, ...], axis: Axis, longest: int = 1) -> int | None:
+    """The one dimension that moves by one element (or by up to ``longest``) as ``axis`` steps; None if there is none or
+    several.
+    """
     dims = [d for d, i in enumerate(index) if axis in {a for a in walk(i) if isinstance(a, Axis)}]
-    if len(dims) != 1 or affine(index[dims[0]]).terms.get(axis) != 1:
+    if len(dims) != 1 or not 1 <= affine(index[dims[0]]).terms.get(axis, 0) <= longest:
         return None
     return dims[0]
 
@@ -123,7 +132,7 @@ def wanted(
     store = spec.stores[0]
     lanes = target.lanes(store.node.dtype)
     work = prod(a.extent for a in (*spec.axes, *found[0].axes))
-    best: tuple[float, Wanted] | None = None
+    best: tuple[float, Wanted] | None = _where_they_lie(spec, fixed, target)
     for axis in spec.axes:
         at = _dim_of(store.index, axis)
         if at is None or axis.extent < 2 or not _innermost_in(store.index[at], axis):
@@ -146,6 +155,44 @@ def wanted(
         if best is None or cost < best[0]:
             best = cost, wish
     return best[1] if best else None
+
+
+def _where_they_lie(spec: KernelSpec, fixed: Mapping[Node, int | None], target: Target) -> tuple[float, Wanted] | None:
+    """What it costs to read images along their rows, as they are given: along an axis of the result that lies so too,
+    or along one of the reduction.
+    """
+    found = contraction_loads(spec)
+    assert found is not None
+    reduce, *pair = found
+    store = spec.stores[0]
+    lanes = target.lanes(store.node.dtype)
+    work = prod(a.extent for a in (*spec.axes, *reduce.axes))
+    best: tuple[float, Wanted] | None = None
+    for axis in (*spec.axes, *reduce.axes):
+        inside = axis in reduce.axes
+        carriers = [(load, _dim_of(load.index, axis, LONGEST_STEP)) for load in pair if _mentions(load, axis)]
+        at = len(store.index) - 1 if inside else _dim_of(store.index, axis)
+        if at is None or axis.extent < 2 or len(carriers) != 1 + inside:
+            continue
+        if not inside and fixed.get(store.node) != at:
+            continue
+        if any(d is None or not isinstance(x.source, Node) or fixed.get(x.source) != d for x, d in carriers):
+            continue
+        load, dim = max(carriers, key=lambda c: is_windowed(c[0]))
+        if not is_windowed(load) or _broadcasts(spec, pair, load):
+            continue
+        assert dim is not None
+        step = affine(load.index[dim]).terms[axis]
+        cost = work * ceil(axis.extent / lanes) / axis.extent * (1 + SHUFFLE_COST * (step - 1))
+        if best is None or cost < best[0]:
+            best = cost, Wanted(axis, at, load, dim, direct=True)
+    return best
+
+
+def _broadcasts(spec: KernelSpec, pair: Sequence[Load], image: Load) -> bool:
+    """Whether the other operand has axes of the result that the image lacks: a vector of it meets several weights."""
+    other = next(load for load in pair if load is not image)
+    return any(_mentions(other, a) and not _mentions(image, a) for a in spec.axes if a.extent > 1)
 
 
 def is_windowed(load: Load) -> bool:
@@ -230,18 +277,22 @@ def contraction_schedule(placed: Placed, lanes: int, target: Target) -> Contract
     contiguous there.
     """
     reduce = contraction_of(placed)
+    if reduce is None:
+        return None
     vector = next((a for a in placed.axes if coefficient(placed.stores[0].offset, a) == 1), None)
-    if reduce is None or vector is None:
-        return None
-    found = operands(reduce, vector)
-    if found is None:
-        return None
+    found = None if vector is None else operands(reduce, vector)
+    across = across_schedule(placed, reduce, 0 if found is None or vector is None else vector.extent, lanes, target)
+    if across is not None or vector is None or found is None:
+        return across
     steps = {a: coefficient(found.broadcast.offset, a) for a in (*placed.axes, *reduce.axes)}
     along = {a: coefficient(found.vector.offset, a) for a in (*placed.axes, *reduce.axes)}
     if any(s is None for s in (*steps.values(), *along.values())):
         return None
     while lanes // 2 >= vector.extent:
         lanes //= 2
+    rows = rows_schedule(placed, found, vector, lanes, target)
+    if rows is not None:
+        return rows
     vectors = _vectors(vector.extent, lanes)
     # With 16 registers LLVM wants one more to spare: 6x2 reaches the peak, 4x3 spills.
     spare = 1 if target.vector_registers >= 32 else 2

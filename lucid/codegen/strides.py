@@ -5,6 +5,8 @@ Pooling reads rows of an image at its stride, and its gradient writes them so. K
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lucid.codegen.loops import INDEX, Bin, Buffer, Iota, Lit, Read, Shuffle, Value, VType, Write, add, integer
 
 #: The longest step between elements at which reading everything in between takes less than a gather.
@@ -20,21 +22,40 @@ def _up_to(count: int, lanes: int) -> Value | None:
     return None if count >= lanes else first_lanes(count, lanes)
 
 
-def read_every(step: int, buffer: Buffer, offset: Value, lanes: int, count: int) -> Value:
+def read_every(
+    step: int,
+    buffer: Buffer,
+    offset: Value,
+    lanes: int,
+    count: int,
+    *,
+    first: int = 0,
+    inside: Callable[[int, int], Value | None] | None = None,
+) -> Value:
     """The elements at ``offset``, ``offset + step``, and so on: ``count`` of them, in the first lanes.
 
-    Nothing after the last is touched.
+    Nothing after the last is touched, nor before ``offset - first``.
+
+    Args:
+        first: how many elements before the first to begin reading, so that vectors that begin at different ones read
+            the same memory; less than ``step``.
+        inside: of as many elements as there are lanes, beginning so many after ``offset``, those that may be touched;
+            all, if it gives None. It is told how many count.
     """
     parts: list[Value] = []
     for k in range(step):
-        left = step * (count - 1) + 1 - k * lanes
+        left = min(step * (count - 1) + 1 + first - k * lanes, lanes)
         if left > 0:
-            parts.append(Read(buffer, add(offset, integer(k * lanes)), lanes, _up_to(left, lanes)))
+            mask, here = _up_to(left, lanes), k * lanes - first
+            allowed = None if inside is None else inside(here, left)
+            if allowed is not None:
+                mask = allowed if mask is None else Bin("and", mask, allowed)
+            parts.append(Read(buffer, add(offset, integer(here)), lanes, mask))
         else:
             parts.append(Lit(0, VType(buffer.dtype, lanes)))
-    result = Shuffle(parts[0], parts[1], [min(i * step, 2 * lanes - 1) for i in range(lanes)])
+    result = Shuffle(parts[0], parts[1], [min(i * step + first, 2 * lanes - 1) for i in range(lanes)])
     for k, part in enumerate(parts[2:], start=2):
-        places = [i * step - k * lanes for i in range(lanes)]
+        places = [i * step + first - k * lanes for i in range(lanes)]
         result = Shuffle(result, part, [i if at < 0 else lanes + min(at, lanes - 1) for i, at in enumerate(places)])
     return result
 

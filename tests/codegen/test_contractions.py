@@ -108,17 +108,23 @@ def legal_schedules(draw: st.DrawFn, base: Contraction) -> Contraction:
     """Another schedule of the same kernel: other tiles, orders, unrolling and blocking."""
     names = [a for a in base.outer if a != base.vector]
     tiled = draw(st.lists(st.sampled_from(names), unique=True, max_size=2)) if names else []
-    blocked = draw(st.lists(st.sampled_from(base.reduce), unique=True))
+    reduced = [a for a in base.reduce if a != base.vector]
+    blocked = draw(st.lists(st.sampled_from(reduced), unique=True))
+    jammed = draw(st.lists(st.sampled_from(reduced), unique=True, max_size=2))
+    jam = tuple((a, draw(st.integers(1, 3))) for a in jammed)
     unroll = draw(st.integers(1, 3))
+    order = draw(st.permutations(base.reduce))
+    whole = {**dict(jam), order[-1]: unroll}
     return Contraction(
         vector=base.vector,
         lanes=draw(st.sampled_from([2, 4, 8, 16])),
         vectors=draw(st.integers(1, 3)),
         tile=tuple((a, draw(st.integers(1, 5))) for a in tiled),
         outer=tuple(draw(st.permutations(base.outer))),
-        reduce=tuple(draw(st.permutations(base.reduce))),
+        reduce=tuple(order),
         unroll=unroll,
-        block=tuple((a, unroll * draw(st.integers(1, 4))) for a in blocked),
+        block=tuple((a, whole.get(a, 1) * draw(st.integers(1, 4))) for a in blocked),
+        jam=jam,
     )
 
 
