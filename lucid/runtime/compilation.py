@@ -30,6 +30,7 @@ from lucid.ir.passes.pipeline import Pipeline
 from lucid.runtime.binary import ARENA, FIRST, PARALLEL, SCRATCH, STATIC, THREADS, Binary
 from lucid.runtime.jit import Object, compile_object
 from lucid.runtime.orders import Orders
+from lucid.runtime.pacing import compiling
 from lucid.runtime.progress import Progress
 from lucid.runtime.tune import Tuner
 
@@ -85,7 +86,7 @@ def compile_graph(
     """
     started = perf_counter()
     progress = Progress(name)
-    with ThreadPoolExecutor(1, "lucid-llvm") as llvm:
+    with compiling(), ThreadPoolExecutor(1, "lucid-llvm") as llvm:
         parts = _Parts(target, llvm)
 
         def ready(kernel: Kernel, work: int) -> None:
