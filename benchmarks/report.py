@@ -179,7 +179,7 @@ def _starts(record: Record) -> list[str]:
     if not lines:
         return []
     about = (
-        "Fresh processes: the import, then from arrays in memory to the first result, with empty caches (cold) and in "
+        "Fresh processes: the import, then from a finished model to the first result, with empty caches (cold) and in "
         "a second process with the caches the first left (warm); peak memory of the first process.\n"
     )
     heads = ["workload", "threads", "contender", "import", "cold", "warm", "peak memory"]

@@ -74,8 +74,8 @@ class Worker:
         return list(self._call(120, "variants", workload.name))
 
     def set_up(self, variant: str, results: Path) -> tuple[float, float]:
-        """Build a variant, and write the results of its first calls to ``results``; seconds to the first result, and
-        the contender's ``amount``.
+        """Build a variant, and write the results of its first calls to ``results``; seconds from the finished model to
+        the first result, and the contender's ``amount``.
         """
         seconds, amount = self._call(400, "set_up", variant, str(results))
         return seconds, amount
@@ -137,10 +137,10 @@ class _Server:
 
     def set_up(self, variant: str, results: str) -> tuple[float, float]:
         assert self._workload is not None
-        started = time.perf_counter()
         contender = self._variants[variant]()
+        started = time.perf_counter()
         given = contender.call()
-        seconds = time.perf_counter() - started
+        seconds = contender.built + time.perf_counter() - started
         steps = [contender.read(given)]
         steps += [contender.read(contender.call()) for _ in range(self._workload.compared_calls - 1)]
         np.savez(results, *(np.stack(parts) if len(parts) > 1 else parts[0] for parts in zip(*steps, strict=True)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import onnxruntime
 
 from benchmarks.contender import Contender, Variants
@@ -18,6 +20,8 @@ def _contender(workload: Workload, model: bytes, threads: int) -> Contender:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     inputs = {"x": workload.arrays()["x"]}
-    return Contender(lambda: session.run(None, inputs), lambda results: results)
+    started = time.perf_counter()
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    built = time.perf_counter() - started
+    return Contender(lambda: session.run(None, inputs), lambda results: results, built=built)
