@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from operator import is_
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
 from lucid import changes
@@ -45,11 +44,11 @@ class _Repeat:
     Recognised without binding arguments or building a key, which cost more than a small kernel.
     """
 
-    def __init__(self, traced: TracedFunction, arguments: Arguments, roots: Sequence[Any], values: Sequence[Any]):
+    def __init__(self, traced: TracedFunction, arguments: Arguments, seen: tuple[Any, ...]):
         self.traced = traced
         self.count = changes.count()
         self.grad = mode.grad
-        self.roots, self.values = roots, values
+        self.seen = seen
         self.kinds = [
             (t._record.call.type, t._record.state != 0, t.is_leaf, order_of(t._data)) for t in arguments.tensors
         ]
@@ -62,16 +61,15 @@ class _Repeat:
             if not isinstance(tensor, Recorded):
                 return False
             record = tensor._record
-            if record.call.type is not type or (record.state != 0) is not live or tensor.is_leaf is not is_leaf:  # type: ignore[attr-defined]
+            if record.call.type is not type or (record.state != 0) is not live:
+                return False
+            if live and (record.owner is not None) is not is_leaf:
                 return False
             if order_of(tensor._data) != order:
                 return False
         if len(args) > 1 and len({id(a) for a in args}) < len(args):
             return False
-        if surroundings.steady:
-            return True
-        roots, values = surroundings.look()
-        return values == self.values and len(roots) == len(self.roots) and all(map(is_, roots, self.roots))
+        return surroundings.still(self.seen)
 
 
 class CompiledFunction:
@@ -123,8 +121,9 @@ class CompiledFunction:
             misfit = version.traced.misfit(arguments.tensors)
             if misfit is None:
                 plain = not kwargs and len(arguments.leaves) == len(args) == len(arguments.tensors)
-                if plain and not state.mutable and not version.traced.guards:
-                    self._repeat = _Repeat(version.traced, arguments, roots, values)
+                seen = self._surroundings.seen()
+                if plain and seen is not None and not state.mutable and not version.traced.guards:
+                    self._repeat = _Repeat(version.traced, arguments, seen)
                 return version.traced(arguments.tensors)
             misfits.append(misfit)
         with self._lock:

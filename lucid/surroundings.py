@@ -111,11 +111,27 @@ class Surroundings:
             self._cells = tuple(zip(code.co_freevars, plain.__closure__ or (), strict=True))
             self._names = tuple(sorted({name for name in _names(code) if name in self._globals}))
 
-    @property
-    def steady(self) -> bool:
-        """Whether looking again always finds the same: what modules hold is counted, what other objects hold is not."""
-        counted = self._owner is None or hasattr(self._owner, "named_modules")
-        return counted and not self._cells and not self._names
+    def seen(self) -> tuple[Any, ...] | None:
+        """What the names stand for now: as long as they stand for the same, looking again finds the same.
+
+        None if one stands for an object that may exchange the modules it holds: what modules hold is counted, what
+        other objects hold is not.
+        """
+        found = (*(_content(cell) for _, cell in self._cells), *map(self._globals.get, self._names))
+        return found if all(map(_is_settled, (self._owner, *found))) else None
+
+    def still(self, seen: tuple[Any, ...]) -> bool:
+        """Whether the names stand for what ``seen`` found."""
+        k = 0
+        for _, cell in self._cells:
+            if _content(cell) is not seen[k]:
+                return False
+            k += 1
+        for name in self._names:
+            if self._globals.get(name) is not seen[k]:
+                return False
+            k += 1
+        return True
 
     def look(self) -> tuple[list[Any], list[tuple[str, Any]]]:
         """The modules, each once, and the plain values by name."""
@@ -138,13 +154,30 @@ class Surroundings:
         if self._owner is not None:
             yield "self", self._owner
         for name, cell in self._cells:
-            try:
-                yield name, cell.cell_contents
-            except ValueError:  # a variable that is not assigned yet
-                continue
+            value = _content(cell)
+            if value is not _UNASSIGNED:
+                yield name, value
         for name in self._names:
             if name in self._globals:
                 yield name, self._globals[name]
+
+
+_UNASSIGNED = object()
+
+
+def _content(cell: Any) -> Any:
+    """What a variable of an enclosing function holds."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return _UNASSIGNED
+
+
+def _is_settled(value: Any) -> bool:
+    """Whether all that ``Surroundings.look`` takes from a value stays the same while it is the same object."""
+    if value.__class__ in PLAIN or isinstance(value, Recorded | type | ModuleType | FunctionType | BuiltinFunctionType):
+        return True
+    return hasattr(value, "named_modules") or not hasattr(value, "__dict__")
 
 
 def _names(code: Any) -> Iterator[str]:

@@ -15,7 +15,7 @@ from lucid import changes, ops
 from lucid.bindings import Argument, Binding, Captured, Gradient, State
 from lucid.compiled_call import ForwardProgram
 from lucid.compiled_graph import CompiledGraph
-from lucid.eager import DEAD, LIVE, Record, leaf, tensor_of
+from lucid.eager import DEAD, LIVE, Record, leaf, leaf_like, tensor_of
 from lucid.errors import IRError, TraceError
 from lucid.functions.arguments import fail
 from lucid.ir.graph import Array, Graph, Node, input_call, input_node, topological
@@ -73,6 +73,9 @@ class TracedFunction:
         self._checked = -1
         self._written = {e.binding for e in (*self.updates, *self.gradients)}
         self._live = tuple(live_results)
+        self._calls = [input_call(node.type) for node in graph.outputs[:results]]
+        #: Whether a call has one tensor to give, and nothing to write.
+        self._simple = result == Slot(0) and not (updates or gradients or live_results)
         self.program: ForwardProgram | None = None
         if live_results:
             cut = partition(graph, live_results, [k for k, live in enumerate(lives) if live])
@@ -153,7 +156,9 @@ class TracedFunction:
         for k in self._in_place.values():
             self._make_exclusive(self.bindings[k].tensor(arguments))
         arrays = [b.array(arguments) for b in self.bindings]
-        results = self.forward(arrays, self._must_refresh())
+        results = self.forward(arrays, bool(self._steady) and self._must_refresh())
+        if self._simple:
+            return leaf_like(self._calls[0], results[0])
         tensors: list[Any] = [None] * self.results
         if self.program is not None:
             inputs = [self._record_of(b, arguments) for b in self.bindings]
@@ -161,7 +166,7 @@ class TracedFunction:
                 tensors[k] = tensor_of(results[k], record)
         for k in range(self.results):
             if tensors[k] is None:
-                tensors[k] = leaf(results[k])
+                tensors[k] = leaf_like(self._calls[k], results[k])
         for binding, output in self.updates:
             binding.tensor(arguments)._assign(self._own(results, output))
         for binding, output in self.gradients:
@@ -191,8 +196,6 @@ class TracedFunction:
 
     def _must_refresh(self) -> bool:
         """Whether a steady input changed since the last run, or may have."""
-        if not self._steady:
-            return False
         for binding, (tensor, version) in zip(self._steady, self._seen, strict=False):
             now = binding.captured
             if now is not tensor or now._version != version or now._escaped or now._shared or now._base is not None:

@@ -34,11 +34,13 @@ class Binary:
     #: Of each thread.
     scratch: int
     has_prologue: bool
+    #: Whether some kernel is shared by threads.
+    parallel: bool
     #: Output index to input index, for the outputs that are written straight over an input.
     in_place: dict[int, int]
 
     @staticmethod
-    def of(program: Program, objects: Sequence[Object]) -> Binary:
+    def of(program: Program, objects: Sequence[Object], parallel: bool) -> Binary:
         """What ``objects``, compiled from ``program``, need to run."""
         return Binary(
             tuple(objects),
@@ -46,6 +48,7 @@ class Binary:
             program.static.size,
             program.scratch,
             bool(program.prologue),
+            parallel,
             dict(program.in_place),
         )
 
@@ -57,7 +60,7 @@ class Binary:
             return None
         objects, facts = _unpacked(data)
         sizes = facts["arena"], facts["static"], facts["scratch"]
-        return Binary(objects, *sizes, facts["has_prologue"], dict(facts["in_place"]))
+        return Binary(objects, *sizes, facts["has_prologue"], facts["parallel"], dict(facts["in_place"]))
 
     def store(self, key: bytes) -> None:
         facts = {
@@ -65,6 +68,7 @@ class Binary:
             "static": self.static,
             "scratch": self.scratch,
             "has_prologue": self.has_prologue,
+            "parallel": self.parallel,
             "in_place": list(self.in_place.items()),
         }
         disk_cache().store(key, _packed(self.objects, facts))

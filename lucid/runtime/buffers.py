@@ -7,6 +7,7 @@ library gives large blocks back as soon as they are freed. A training step's gra
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ctypes import addressof, c_char
 from math import prod
 from typing import Any
 
@@ -65,6 +66,14 @@ def empty(shape: Sequence[int], dtype: DType) -> Array:
             release()
             block = np.empty(size, np.uint8)
     return np.asarray(_Lease(block, tuple(shape), dtype))
+
+
+def address(array: Array) -> int:
+    """Where the array's memory begins."""
+    try:  # several times faster than NumPy's own way
+        return addressof(c_char.from_buffer(array))  # type: ignore[arg-type]  # arrays are buffers
+    except (TypeError, ValueError, BufferError):  # read-only, empty, or not in C order
+        return int(array.ctypes.data)
 
 
 def give(block: Array) -> None:

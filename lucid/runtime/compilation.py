@@ -106,7 +106,8 @@ def compile_graph(
             progress.close()
     finished = perf_counter()
     seconds = {"lower": lowered - started - parts.seconds, "emit": parts.seconds, "llvm": finished - lowered}
-    return program, Binary.of(program, objects), seconds
+    parallel = any(map(shared_turns, program.kernels, program.work))
+    return program, Binary.of(program, objects, parallel), seconds
 
 
 class _Parts:

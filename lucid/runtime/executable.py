@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -21,9 +21,9 @@ from lucid.errors import IRError
 from lucid.ir.graph import Array, Graph, Node
 from lucid.ir.passes.pipeline import Pipeline
 from lucid.runtime.binary import ARENA, FIRST, PARALLEL, SCRATCH, STATIC, THREADS, Binary
-from lucid.runtime.buffers import empty
+from lucid.runtime.buffers import SMALLEST, address, empty
 from lucid.runtime.fingerprint import graph_key
-from lucid.runtime.jit import CompiledModule, assembly, call
+from lucid.runtime.jit import CompiledModule, assembly, function
 from lucid.runtime.orders import C_ORDER, Orders, arranged, empty_in, lies
 from lucid.runtime.threads import POOL
 
@@ -87,6 +87,10 @@ def _aligned_bytes(size: int) -> Array:
     return raw[start : start + size]
 
 
+def _nothing() -> None:
+    """A weak reference to no array."""
+
+
 class Executable:
     """Machine code for one graph, with the memory it runs in. Safe to call from several threads, one at a time each."""
 
@@ -116,8 +120,8 @@ class Executable:
         self._outputs = [n.type for n in graph.outputs]
         self._orders = orders
         self._code = CompiledModule(binary.objects, ("run", "prologue"))
-        self._run = self._code.address("run")
-        self._prologue = self._code.address("prologue") if binary.has_prologue else None
+        self._run = function(self._code.address("run"))
+        self._prologue = function(self._code.address("prologue")) if binary.has_prologue else None
         self._arena = _aligned_bytes(binary.arena)
         self._static = _aligned_bytes(binary.static)
         self._table = np.zeros(FIRST + len(self._types) + len(self._outputs), np.uintp)
@@ -127,13 +131,28 @@ class Executable:
         self._table[PARALLEL] = POOL.function()
         self._address = self._table.ctypes.data
         #: Arrays of the last call whose addresses are in the table, as weak references: nothing is kept alive.
-        self._last: list[ref[Array] | None] = [None] * len(self._types)
+        self._last: list[Callable[[], Array | None]] = [_nothing] * len(self._types)
         #: Updates that cannot be written straight over their input are computed here and copied.
         self._scratch = {
             k: np.empty(self._outputs[k].shape, self._outputs[k].dtype) for k in in_place if k not in binary.in_place
         }
+        #: What gives each output's array, and its slot in the table; None and an input for one written over that.
+        self._makers = [
+            (None, binary.in_place[k]) if k in binary.in_place else (self._maker(k), FIRST + len(self._types) + k)
+            for k in range(len(self._outputs))
+        ]
+        self._parallel, self._scratch_size = binary.parallel, binary.scratch
         self._lock = threading.Lock()
         self._fresh = False
+
+    def _maker(self, output: int) -> Callable[[], Array]:
+        type, order = self._outputs[output], self._orders.outputs.get(output)
+        if output in self._scratch:
+            return partial(self._scratch.__getitem__, output)
+        if order is not None:
+            return partial(empty_in, type.shape, type.dtype, order)
+        small = type.size * type.dtype.itemsize < SMALLEST
+        return partial(np.empty if small else empty, type.shape, type.dtype)
 
     @cached_property
     def program(self) -> Program:
@@ -174,66 +193,60 @@ class Executable:
         if len(arrays) != len(self._types):
             raise IRError(f"the graph has {len(self._types)} inputs, but {len(arrays)} arrays were given")
         with self._lock:
+            # contiguous copies live until the call returns
+            held = [
+                self._place(k, a) for k, (a, last) in enumerate(zip(arrays, self._last, strict=True)) if last() is not a
+            ]
             table = self._table
-            held = []  # contiguous copies live until the call returns
-            for k, array in enumerate(arrays):
-                last = self._last[k]
-                if last is not None and last() is array:
-                    continue
-                type = self._types[k]
-                if array.shape != type.shape or array.dtype != type.dtype:
-                    name = self._names[k]
-                    raise IRError(f"input {name} is {array.dtype.name}{list(array.shape)}, but {type} was compiled")
-                order = self._orders.inputs.get(k)
-                if array.flags.c_contiguous if order is None else lies(array, order):
-                    self._last[k] = ref(array)
-                elif k in self.in_place.values():
-                    raise IRError(f"input {self._names[k]} is updated and must be contiguous")
-                else:
-                    array = np.ascontiguousarray(array) if order is None else arranged(array, order)
-                    self._last[k] = None
-                held.append(array)
-                table[FIRST + k] = array.ctypes.data
             results: list[Array] = []
-            first = FIRST + len(self._types)
-            updated = self.binary.in_place
-            for k, type in enumerate(self._outputs):
-                if k in updated:
-                    results.append(arrays[updated[k]])
+            for make, slot in self._makers:
+                if make is None:
+                    results.append(arrays[slot])
                     continue
-                order = self._orders.outputs.get(k)
-                if k in self._scratch:
-                    result = self._scratch[k]
-                elif order is None:
-                    result = empty(type.shape, type.dtype)
-                else:
-                    result = empty_in(type.shape, type.dtype, order)
-                table[first + k] = result.ctypes.data
+                result = make()
+                table[slot] = address(result)
                 results.append(result)
-            table[THREADS] = pool = POOL.take()
-            if self._threads_memory.size < self.binary.scratch * POOL.size:
-                self._threads_memory = _aligned_bytes(self.binary.scratch * POOL.size)
+            table[THREADS] = pool = POOL.take() if self._parallel else 0
+            if self._scratch_size and self._threads_memory.size < self._scratch_size * POOL.size:
+                self._threads_memory = _aligned_bytes(self._scratch_size * POOL.size)
                 table[SCRATCH] = self._threads_memory.ctypes.data
             try:
                 if self._prologue is not None and (refresh or not self._fresh):
-                    call(self._prologue, self._address)
+                    self._prologue(self._address)
                     self._fresh = True
-                call(self._run, self._address)
+                self._run(self._address)
             finally:
                 if pool:
                     POOL.give()
-            for k, i in self.in_place.items():
-                if k not in updated:
-                    np.copyto(arrays[i], results[k])
-                    results[k] = arrays[i]
+            del held
+            for k in self._scratch:
+                target = arrays[self.in_place[k]]
+                np.copyto(target, results[k])
+                results[k] = target
         return results
+
+    def _place(self, k: int, array: Array) -> Array:
+        """Put the address of an input into the table; the array that lies there, a copy if it lies otherwise."""
+        type, order = self._types[k], self._orders.inputs.get(k)
+        if array.shape != type.shape or array.dtype != type.dtype:
+            name = self._names[k]
+            raise IRError(f"input {name} is {array.dtype.name}{list(array.shape)}, but {type} was compiled")
+        if array.flags.c_contiguous if order is None else lies(array, order):
+            self._last[k] = ref(array)
+        elif k in self.in_place.values():
+            raise IRError(f"input {self._names[k]} is updated and must be contiguous")
+        else:
+            array = np.ascontiguousarray(array) if order is None else arranged(array, order)
+            self._last[k] = _nothing
+        self._table[FIRST + k] = address(array)
+        return array
 
     def samples(self) -> list[Array]:
         """An array for every input: the last call's where they still live, else normal random floats, and zeros."""
         rng = np.random.default_rng(0)
         arrays = []
         for type, last in zip(self._types, self._last, strict=True):
-            array = None if last is None else last()
+            array = last()
             if array is None:
                 array = np.zeros(type.shape, type.dtype)
                 if type.dtype.kind == "f":

@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -90,12 +90,12 @@ def assembly(llvm_text: str, target: Target) -> str:
 
 def call(address: int, table: int) -> None:
     """Call ``void f(ptr)`` at an address."""
-    _function(address)(table)
+    function(address)(table)
 
 
 @lru_cache(maxsize=1024)
-def _function(address: int) -> Any:
-    """The callable for an address; it holds no memory of the module there, so it may outlive it."""
+def function(address: int) -> Callable[[int], None]:
+    """``void f(ptr)`` at an address; it holds no memory of the module there, so it may outlive it."""
     return _PROTOTYPE(address)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lucid
-from lucid import nn
+from lucid import Tensor, nn
 from lucid.errors import ArgumentError, ArgumentTypeError, ShapeError, TraceError
 
 RNG = np.random.default_rng(5)
@@ -509,3 +509,37 @@ class TestRepeatedCalls:
         assert x.grad is not None
         assert x.grad.tolist() == [4, 4, 4]
         assert not f(lucid.ones(3)).requires_grad
+
+
+def test_a_repeated_call_sees_what_its_names_stand_for() -> None:
+    """The shortcut for repeated calls compares what names stand for, not what they stood for when it was made."""
+    factor, other = 2.0, lucid.tensor([10.0])
+
+    class Holder:
+        scale = None
+
+    holder = Holder()
+
+    def f(x: Tensor) -> Tensor:
+        return x * factor + (other if holder.scale is None else 0)
+
+    compiled, x = lucid.compile(f), lucid.tensor([1.0])
+    for _ in range(3):
+        assert compiled(x).item() == 12
+    factor = 3.0
+    for _ in range(3):
+        assert compiled(x).item() == 13
+    factor = 2.0
+    assert compiled(x).item() == 12
+
+
+def test_repeated_calls_take_new_arrays_of_any_kind() -> None:
+    """Addresses are found for read-only, empty and moved arrays alike."""
+    double = lucid.compile(lambda x: x * 2)
+    for k in range(4):
+        array = np.full((3, 4), k, np.float32)
+        array.flags.writeable = k % 2 == 0
+        np.testing.assert_array_equal(double(lucid.from_numpy(array)).numpy(), array * 2)
+        np.testing.assert_array_equal(double(lucid.from_numpy(array.T.copy().T)).numpy(), array * 2)
+    assert double(lucid.zeros(0, 3)).shape == (0, 3)
+    assert double(lucid.zeros(0, 3)).shape == (0, 3)
