@@ -1,7 +1,7 @@
 """The static memory plan: every intermediate value gets a place before anything runs.
 
-Values whose lifetimes do not overlap share memory. A value with a halo shares its place with values of the very same
-layout only: the zeros of the halo are written once, when the memory is made, and survive because nobody writes there.
+Values whose lifetimes do not overlap share memory. A value with a halo that no kernel writes shares its place with
+values of the very same layout only: its zeros are written once, when the memory is made, and survive.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from lucid.codegen.order import normal_form
 from lucid.codegen.partials import split_reductions
 from lucid.codegen.phases import split_phases
 from lucid.codegen.plan import Lifetime, MemoryPlan, plan_memory, plan_scratch, plan_static
+from lucid.codegen.rings import with_rings
 from lucid.codegen.rows import join_rows
 from lucid.codegen.schedule import Contraction, MapReduce, Naive, Schedule, Transpose, Winograd, WinogradGradient
 from lucid.codegen.sequence import reuse, root, sequence
@@ -172,8 +173,9 @@ class _Generator:
         inside = {s.node for spec in specs for s in spec.stores} - self.outputs
         reused = reuse(specs, inside, self._alike)
         over.update(reused)
+        specs, ringed = with_rings(specs, self.layouts, inside - reused.keys(), self.target)
         steps, kernels = self._lower([*early, *specs], over)
-        return self._plan(steps[: len(early)], steps[len(early) :], kernels, outputs, in_place, reused)
+        return self._plan(steps[: len(early)], steps[len(early) :], kernels, outputs, in_place, reused, ringed)
 
     def _separate_outputs(self, specs: list[KernelSpec]) -> tuple[list[KernelSpec], list[Node]]:
         """Every output gets a node of its own: an input, or a value asked for twice, is copied."""
@@ -289,6 +291,7 @@ class _Generator:
         outputs: list[Node],
         in_place: dict[int, int],
         reused: Mapping[Node, Node],
+        ringed: Collection[Node],
     ) -> Program:
         places: dict[Hashable, list[Place]] = {}
         for k, node in enumerate(self.graph.inputs):
@@ -307,8 +310,9 @@ class _Generator:
                     first.setdefault(x, k)
                     last[x] = k
         lives = {x: Lifetime(x, self._bytes(x), first[x], last[x]) for x in first}
-        arena = plan_memory([life for x, life in lives.items() if not self.layouts[x].halo])
-        rings = [((self.layouts[x], x.dtype), life) for x, life in lives.items() if self.layouts[x].halo]
+        shared = {x for x in lives if x in ringed or not self.layouts[x].halo}
+        arena = plan_memory([life for x, life in lives.items() if x in shared])
+        rings = [((self.layouts[x], x.dtype), life) for x, life in lives.items() if x not in shared]
         fixed = plan_static(kept, rings)
         for region, plan in (("arena", arena), ("static", fixed)):
             places.update((value, [Place(region, offset)]) for value, offset in plan.offsets.items())

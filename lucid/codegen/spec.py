@@ -92,9 +92,9 @@ class KernelSpec:
 
     @property
     def name(self) -> str:
-        """The ops it computes, joined: ``conv2d_add_relu``."""
+        """The ops it computes, joined: ``conv2d_add_relu``; without any, it writes a halo."""
         names = [n.op.name for n in self.nodes]
-        return "_".join(names[:4]) + (f"_and_{len(names) - 4}_more" if len(names) > 4 else "")
+        return "_".join(names[:4]) + (f"_and_{len(names) - 4}_more" if len(names) > 4 else "") or "halo"
 
     def map(self, axes: Iterable[Axis], change: dict[Axis, Expr]) -> KernelSpec:
         """The same kernel over other axes."""

@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 
-from lucid.codegen.access import Placed, coefficient
+from lucid.codegen.access import Placed, accesses, coefficient
 from lucid.codegen.fuse import factors
+from lucid.codegen.layout import Layout
 from lucid.codegen.lower_contraction import ProductOfTwo, contraction_of, operands
 from lucid.codegen.lower_transpose import tiled_axes
 from lucid.codegen.schedule import Contraction, Schedule, Transpose, Winograd, WinogradGradient
@@ -35,6 +36,9 @@ WINDOW_COST = 1.25
 
 #: How much slower vectors of every second element are, for each element between.
 SHUFFLE_COST = 0.5
+
+#: How many times larger a value is than a halo that is worth writing in every run.
+THIN_RING = 8
 
 #: What Winograd's algorithm takes of the time of the direct nest.
 WINOGRAD_COST = 0.6
@@ -250,9 +254,19 @@ def transpose_schedule(placed: Placed, lanes: int) -> Transpose | None:
     return Transpose(lanes, load.name, store.name, (*rest, load.name, store.name))
 
 
+def zeroed_each_run(layout: Layout, dtype: DType, target: Target) -> bool:
+    """Whether the halo of a value is better written anew in every run than kept in memory of its own: if it is thin,
+    and the value large enough to push others out of the caches.
+    """
+    thin = layout.halo and (layout.size - prod(layout.shape)) * THIN_RING <= layout.size
+    return thin and layout.size * dtype.itemsize >= target.l2 // 2
+
+
 def work_of(placed: Placed, schedule: Schedule) -> int:
     """Rough cost of a kernel: elements it touches, or multiply-adds of whole vectors."""
     touched = sum(b.size for b in placed.buffers)
+    if not any(accesses(s.value) for s in placed.stores):
+        touched = len(placed.stores) * prod(a.extent for a in placed.axes)
     reduce = contraction_of(placed) if isinstance(schedule, Contraction | Winograd | WinogradGradient) else None
     if reduce is None or not isinstance(schedule, Contraction | Winograd | WinogradGradient):
         return touched
