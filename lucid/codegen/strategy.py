@@ -20,7 +20,7 @@ from lucid.codegen.lower_transpose import tiled_axes
 from lucid.codegen.schedule import Contraction, Schedule, Transpose, Winograd, WinogradGradient
 from lucid.codegen.spec import KernelSpec, Store
 from lucid.codegen.strategy_map import map_lanes, map_schedule
-from lucid.codegen.strategy_windows import across_schedule, rows_schedule
+from lucid.codegen.strategy_windows import across_schedule, pixels_schedule, rows_schedule
 from lucid.codegen.strides import LONGEST_STEP
 from lucid.codegen.target import Target
 from lucid.ir.expr import Axis, Expr, Load, Reduce, Select, walk
@@ -314,6 +314,8 @@ def contraction_schedule(placed: Placed, lanes: int, target: Target) -> Contract
     if vectors == 1:
         room = min(room, 14)  # one broadcast a multiply-add is bound by the load ports anyway: keep the code small
     depthwise = bool(steps[vector])
+    if depthwise and (pixels := pixels_schedule(placed, found, vector, lanes, target)) is not None:
+        return pixels
     if depthwise and max((a.extent for a in placed.axes if steps[a] and not along[a]), default=0) > DEPTHWISE_ROW:
         room = min(room, DEPTHWISE_ROW)
     tile = _tile(placed, vector, steps, along, room)

@@ -21,6 +21,9 @@ ROW_VECTORS = 2
 #: shuffled from two, fewer are made before they are used.
 TILE_VECTORS, SHUFFLED_VECTORS = 16, 4
 
+#: Pixels of a row in a tile whose vectors are channels: more rows' streams would be open for longer.
+PIXELS = 4
+
 #: Multiply-adds of a tile written out with all of its taps: constant masks, and no loop over columns.
 WRITTEN_OUT = 128
 
@@ -63,6 +66,37 @@ def rows_schedule(placed: Placed, found: ProductOfTwo, vector: Axis, lanes: int,
 def _free_registers(target: Target) -> int:
     """Vector registers that values may fill: where masks are vectors as well, a row's two ends take some."""
     return target.vector_registers - (2 if target.vector_registers >= 32 else 5)
+
+
+def pixels_schedule(
+    placed: Placed, found: ProductOfTwo, vector: Axis, lanes: int, target: Target
+) -> Contraction | None:
+    """Tiles of two rows of a few pixels, channels in vectors, with all taps held in registers; None if there are too
+    many taps, or no two rows.
+    """
+    reduce = found.reduce
+    image = {a: coefficient(found.broadcast.offset, a) or 0 for a in (*placed.axes, *reduce.axes)}
+    taps = {a: coefficient(found.vector.offset, a) or 0 for a in (*placed.axes, *reduce.axes)}
+    free = sorted((a for a in placed.axes if image[a] and not taps[a]), key=lambda a: abs(image[a]))
+    held = prod(a.extent for a in reduce.axes)
+    if len(free) < 2 or not all(image[a] and taps[a] for a in reduce.axes):
+        return None
+    columns, rows = free[:2]
+    if min(columns.extent, rows.extent) < 2 or 2 * PIXELS + held + 2 > _free_registers(target):
+        return None
+    *outside, last = sorted(reduce.axes, key=lambda a: -abs(image[a]))
+    order = [a for a in _by_stride(placed) if a != vector.name]
+    inside = [a.name for a in placed.axes if a is vector or (taps[a] and image[a])]
+    return Contraction(
+        vector=vector.name,
+        lanes=lanes,
+        vectors=1,
+        tile=((columns.name, ceil(columns.extent / ceil(columns.extent / PIXELS))), (rows.name, 2)),
+        outer=(*(a for a in order if a not in inside), *(a for a in _by_stride(placed) if a in inside)),
+        reduce=(*(a.name for a in outside), last.name),
+        unroll=last.extent,
+        jam=tuple((a.name, a.extent) for a in outside),
+    )
 
 
 def _sliding(
