@@ -82,11 +82,16 @@ def _float_power(x: Any, y: Any) -> Any:
     return pair[0]
 
 
+def _ldexp(x: Any, n: Any) -> Any:
+    exponent = np.where(_isnan(n), 0, np.clip(n, -5000, 5000)).astype(np.int32)
+    return np.where(_isnan(n), n, np.ldexp(x, exponent)).astype(x.dtype)[()]
+
+
 _BINARY: dict[str, Function] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "floordiv": np.floor_divide, "mod": np.remainder,
     "max": _max, "min": _min, "lt": np.less, "le": np.less_equal, "eq": np.equal, "ne": np.not_equal,
 }  # fmt: skip
-_FLOAT: dict[str, Function] = {**_BINARY, "div": np.divide, "pow": _float_power}
+_FLOAT: dict[str, Function] = {**_BINARY, "div": np.divide, "pow": _float_power, "ldexp": _ldexp}
 _INT: dict[str, Function] = {
     **_BINARY, "pow": _power, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
     "shl": np.left_shift, "shr": np.right_shift,

@@ -452,8 +452,10 @@ class _Emitter:
 
     def operation(self, v: Un | Bin, operands: Sequence[str]) -> str:
         """An instruction or several, arithmetic of ``mathlib``, or a library call."""
-        expanded = mathlib.expand(v, fma=self.target.has_fma)
+        expanded = mathlib.expand(v, fma=self.target.has_fma, scales=self.target.scales)
         if expanded is None:
+            if v.op == "ldexp":
+                return instructions.ldexp(self.b, v.type, *operands, instruction=self.target.scales)
             if isinstance(v, Bin):
                 return instructions.binary(self.b, v.a.type, v.op, *operands)
             return instructions.unary(self.b, v.x.type, v.op, *operands)

@@ -18,7 +18,7 @@ from functools import cache
 from lucid.codegen.loops import VType
 from lucid.codegen.ssa import Builder
 from lucid.errors import CodegenError
-from lucid.ir.types import SHORT_NAMES, DType, Scalar, bool_, float32, is_float
+from lucid.ir.types import SHORT_NAMES, DType, Scalar, bool_, float32, int32, is_float
 
 
 @cache
@@ -83,6 +83,21 @@ def select(b: Builder, t: VType, condition: str, x: str, y: str) -> str:
 
 def fma(b: Builder, t: VType, x: str, y: str, z: str) -> str:
     return _intrinsic(b, t, "fma", x, y, z)
+
+
+def ldexp(b: Builder, t: VType, x: str, n: str, instruction: bool) -> str:
+    """``x * 2**n``: one of AVX-512's instructions, or the library's function lane by lane."""
+    if instruction and t.lanes * _bits(t) in (128, 256, 512):
+        width = t.lanes * _bits(t)
+        name = f"llvm.x86.avx512.mask.scalef.p{'s' if t.dtype == float32 else 'd'}.{width}"
+        every = f"i{max(8, t.lanes)} -1{', i32 4' if width == 512 else ''}"
+        return b.pure(f"call {ll(t)} @{name}({ll(t)} {x}, {ll(t)} {n}, {ll(t)} {x}, {every})", x, n)
+    whole = VType(int32, t.lanes)
+    exponent = convert(b, t, whole, n)
+    scaled = b.pure(
+        f"call {ll(t)} @llvm.ldexp.{suffix(t)}.{suffix(whole)}({ll(t)} {x}, {ll(whole)} {exponent})", x, exponent
+    )
+    return select(b, t, compare(b, t, "ne", n, n), n, scaled)
 
 
 # --- library calls ----------------------------------------------------------------------------------------------------

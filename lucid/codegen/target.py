@@ -68,6 +68,11 @@ class Target:
         return self.vector_bytes // dtype.itemsize
 
     @property
+    def scales(self) -> bool:
+        """Whether multiplying a vector by powers of two, each rounded once, is one instruction."""
+        return "avx512vl" in self.features
+
+    @property
     def cpu(self) -> str:
         """LLVM's CPU name: the family's oldest member, to which ``features`` add."""
         return "x86-64" if self.triple.startswith("x86_64") else "generic"

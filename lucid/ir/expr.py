@@ -20,7 +20,7 @@ ExprLike: TypeAlias = Union["Expr", int, float, bool]
 UNARY = frozenset(
     "neg abs sign not floor ceil round sqrt exp log log1p expm1 sin cos tan tanh erf isnan".split()  # noqa: SIM905
 )
-BINARY = frozenset("add sub mul div floordiv mod pow min max and or xor shl shr".split())  # noqa: SIM905
+BINARY = frozenset("add sub mul div floordiv mod pow ldexp min max and or xor shl shr".split())  # noqa: SIM905
 COMPARE = frozenset("lt le eq ne".split())  # noqa: SIM905
 REDUCE = frozenset("sum prod max min".split())  # noqa: SIM905
 
@@ -216,7 +216,10 @@ class Unary(Expr):
 
 
 class Binary(Expr):
-    """``op(a, b)`` on equal dtypes, of ``BINARY`` or ``COMPARE``; ``floordiv`` and ``mod`` round down like Python's."""
+    """``op(a, b)`` on equal dtypes, of ``BINARY`` or ``COMPARE``; ``floordiv`` and ``mod`` round down like Python's.
+
+    ``ldexp`` is ``a * 2**b``, rounded once, for a number ``b`` that is an integer.
+    """
 
     __slots__ = ("a", "b", "op")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from lucid.errors import ArgumentError, DTypeError
-from lucid.ir.expr import Axis, Expr, Operand, Reduce, unary
+from lucid.ir.expr import Axis, Expr, Operand, Reduce, const, unary
 from lucid.ir.graph import Array, BadSample, Node, Op, Sample
 from lucid.ir.types import TensorType, float32, float64, int32
 from lucid.ops.common import quiet, require_float
@@ -75,12 +75,13 @@ class Softmax(_Softmax):
         if not x.size:
             return x
         powers = np.exp(_shifted(x, axis))
-        y: Array = powers / np.sum(powers, axis=axis, keepdims=True)
+        y: Array = powers * (1 / np.sum(powers, axis=axis, keepdims=True))
         return y
 
     def compute(self, out: tuple[Axis, ...], x: Operand, *, axis: int) -> Expr:
         element, powers = self.parts(out, x, axis)
-        return unary("exp", element) / powers
+        # One division a row: the sum is at least 1, so that its reciprocal is a number.
+        return unary("exp", element) * (const(1.0, x.dtype) / powers)
 
     def vjp(self, node: Node, g: Node) -> tuple[Node]:
         return (node * (g - sum_(g * node, axes=(node.attrs["axis"],), keepdims=True)),)

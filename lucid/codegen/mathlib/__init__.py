@@ -37,15 +37,16 @@ BOUNDS = {
 UNFUSED = 0.6
 
 
-def expand(v: Un | Bin, *, fma: bool) -> Value | None:
+def expand(v: Un | Bin, *, fma: bool, scales: bool = False) -> Value | None:
     """``v`` as arithmetic, or None if it has no expansion: then it is an instruction or a library call.
 
     Args:
         fma: whether multiply-adds may be fused; without, they round twice and lose a little accuracy.
+        scales: whether ``ldexp`` of vectors is an instruction. The result is the same bits without.
     """
     if v.op not in BOUNDS or not is_float(v.type.dtype):
         return None
-    m = Maths(v.type, fma)
+    m = Maths(v.type, fma, scales and v.type.lanes > 1)
     if isinstance(v, Bin):
         return power.power(m, v.a, v.b) if v.op == "pow" and fma else None
     function = _UNARY.get(v.op) or (_FUSED.get(v.op) if fma else None)

@@ -60,17 +60,21 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Maths:
-    """Arithmetic in one type of value; ``fused`` says that a multiply-add may round once."""
+    """Arithmetic in one type of value.
+
+    ``fused`` says that a multiply-add may round once, ``scales`` that ``ldexp`` is an instruction.
+    """
 
     t: VType
     fused: bool
+    scales: bool = False
 
     @property
     def format(self) -> Format:
         return FORMATS[self.t.dtype]
 
     def in_type(self, dtype: DType) -> Maths:
-        return Maths(VType(dtype, self.t.lanes), self.fused)
+        return Maths(VType(dtype, self.t.lanes), self.fused, self.scales)
 
     def lit(self, value: Scalar) -> Value:
         return Lit(value, self.t)
@@ -127,6 +131,8 @@ class Maths:
 
         2**n may be out of range where the result is not: two factors, of which only the last can round.
         """
+        if self.scales:
+            return self.op("ldexp", x, n)
         half, shifted = self.nearest(n, 0.5)
         rest = self.op("add", self.op("sub", n, half), self.format.rounder)
         return self.op("mul", self.op("mul", x, self.power_of_two(shifted)), self.power_of_two(rest))
