@@ -111,6 +111,7 @@ class _Emitter:
         self.contents: dict[int, tuple[frozenset[str], bool]] = {}  # of statements, by identity
         self.memo: dict[int, tuple[Value, str]] = {}  # of one statement; keeps its values alive
         self.lasting: dict[int, tuple[Value, _Affine]] = {}  # positions that depend on nothing mutable
+        self.streams = False
         self.ranged = self._parallel_loop() if ranged else None
 
     def _parallel_loop(self) -> For:
@@ -124,6 +125,8 @@ class _Emitter:
     def function(self, symbol: str) -> Function:
         for stmt in self.kernel.body:
             self.statement(stmt)
+        if self.streams and self.target.triple.startswith("x86_64"):
+            self.b.effect("call void @llvm.x86.sse.sfence()")  # streams are not ordered with what says they are done
         parameters = [
             f"ptr noalias {'readonly ' if buf.role == 'in' else ''}{self.pointers[buf.name]}"
             for buf in self.kernel.buffers
@@ -246,6 +249,10 @@ class _Emitter:
         mask = self.mask(stmt.mask)
         pointer = self.pointer(stmt.buffer, self.affine(stmt.offset), self.b.current)
         align = t.dtype.itemsize
+        if stmt.stream:
+            self.streams = True
+            self.b.effect(f"store {ll(t)} {value}, ptr {pointer}, align {align * t.lanes}, !nontemporal !3")
+            return
         if mask is None:
             self.b.effect(f"store {ll(t)} {value}, ptr {pointer}, align {align}")
             return
@@ -455,7 +462,8 @@ class _Emitter:
         expanded = mathlib.expand(v, fma=self.target.has_fma, scales=self.target.scales)
         if expanded is None:
             if v.op == "ldexp":
-                return instructions.ldexp(self.b, v.type, *operands, instruction=self.target.scales)
+                x, n = operands
+                return instructions.ldexp(self.b, v.type, x, n, instruction=self.target.scales)
             if isinstance(v, Bin):
                 return instructions.binary(self.b, v.a.type, v.op, *operands)
             return instructions.unary(self.b, v.x.type, v.op, *operands)

@@ -85,7 +85,7 @@ def fma(b: Builder, t: VType, x: str, y: str, z: str) -> str:
     return _intrinsic(b, t, "fma", x, y, z)
 
 
-def ldexp(b: Builder, t: VType, x: str, n: str, instruction: bool) -> str:
+def ldexp(b: Builder, t: VType, x: str, n: str, *, instruction: bool) -> str:
     """``x * 2**n``: one of AVX-512's instructions, or the library's function lane by lane."""
     if instruction and t.lanes * _bits(t) in (128, 256, 512):
         width = t.lanes * _bits(t)

@@ -337,12 +337,17 @@ class Set:
 
 @dataclass(frozen=True)
 class Write:
-    """Store ``value`` at scalar ``offset``, consecutive lanes; lanes masked off are left alone."""
+    """Store ``value`` at scalar ``offset``, consecutive lanes; lanes masked off are left alone.
+
+    With ``stream`` it goes past the caches: a whole vector, at a multiple of its lanes, of a buffer that begins on a
+    cache line and is not read in this kernel.
+    """
 
     buffer: Buffer
     offset: Value
     value: Value
     mask: Value | None = None
+    stream: bool = False
 
 
 @dataclass(frozen=True)

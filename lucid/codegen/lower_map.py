@@ -88,7 +88,17 @@ def lower_map(placed: Placed, name: str, schedule: MapReduce, *, fma: bool = Tru
         if held is None:
             raise ScheduleError(f"{schedule}: no reduction computes what the result needs at every position")
         placed = keeping(placed, held)
-    nest = Nest(placed, schedule.lanes, schedule.unroll, fma, schedule.vectors, serial, held)
+    nest = Nest(
+        placed,
+        schedule.lanes,
+        schedule.unroll,
+        fma,
+        schedule.vectors,
+        serial,
+        held,
+        schedule.stream,
+        schedule.beside,
+    )
     return nest.build(name, note)
 
 
@@ -141,6 +151,8 @@ class Nest:
         vectors: int = 1,
         serial: Axis | None = None,
         held: Kept | None = None,
+        stream: bool = False,
+        beside: int = 1,
     ):
         self.placed = placed = interned(placed)
         self.fma = fma
@@ -151,6 +163,8 @@ class Nest:
         self.serial = serial
         #: A reduction whose values are written to the result as it runs.
         self.held = held
+        self.stream = stream
+        self.beside = beside
         self.names: dict[str, int] = {}
         self.free: dict[int, frozenset[Axis]] = {}
         self.keep: list[Expr] = []  # expressions looked up by id stay alive
@@ -180,6 +194,9 @@ class Nest:
         axis, rest = axes[0], axes[1:]
         if not rest and self._vectorise(axis):
             self._vector_loop(axis, frame, body, outermost)
+            return
+        if not rest and self.beside > 1:
+            self._row_loop(axis, frame, body, outermost)
             return
         var = Var(self.fresh(axis.name), INDEX)
         inside: list[Stmt] = []
@@ -284,7 +301,7 @@ class Nest:
         reduces = any(
             isinstance(e, Reduce) and axis in self._free(e) for s in self.placed.stores for e in walk(s.value)
         )
-        width = lanes * min(self.vectors if reduces else 1, -(-axis.extent // lanes))
+        width = lanes * min(self.vectors if reduces or self.stream else 1, -(-axis.extent // lanes))
 
         def strip(at: Value, count: int, inside: list[Stmt]) -> None:
             frames = self.side_by_side(axis, frame, at, count, lanes)
@@ -294,6 +311,18 @@ class Nest:
 
         parallel = outermost and axis.extent >= 2 * width
         self.steps(axis, width, strip, body, "parallel" if parallel else "serial", whole=parallel and width > lanes)
+
+    def _row_loop(self, axis: Axis, frame: Frame, body: list[Stmt], outermost: bool) -> None:
+        """Some positions at once, whose reductions run side by side and share what they read."""
+
+        def rows(at: Value, count: int, inside: list[Stmt]) -> None:
+            frames = [frame.inner(axis, add(at, integer(k))) for k in range(count)]
+            self._hoist_reductions(frames, inside, ())
+            for each in frames:
+                self.stores(each, inside)
+
+        parallel = outermost and axis.extent >= 2 * self.beside
+        self.steps(axis, self.beside, rows, body, "parallel" if parallel else "serial", whole=parallel)
 
     def side_by_side(self, axis: Axis, frame: Frame, at: Value, count: int, lanes: int) -> list[Frame]:
         """One frame for each vector of ``count`` positions along ``axis``; the last may be masked."""
@@ -349,7 +378,8 @@ class Nest:
             return
         value = wide(value, frame.lanes)
         if coefficient(store.offset, frame.vector) == 1:
-            body.append(Write(store.buffer, self.scalar_offset(store.offset, frame, body), value, frame.mask))
+            stream = self.stream and frame.mask is None
+            body.append(Write(store.buffer, self.scalar_offset(store.offset, frame, body), value, frame.mask, stream))
         else:
             offsets = wide(self._value(store.offset, frame, body), frame.lanes)
             body.append(Scatter(store.buffer, offsets, value, frame.mask))

@@ -158,6 +158,7 @@ def emit_module(functions: Sequence[Function], target: Target) -> str:
         "!0 = distinct !{!0, !1}",
         '!1 = !{!"llvm.loop.unroll.disable"}',
         '!2 = !{!"branch_weights", i32 1, i32 1000000}',
+        "!3 = !{i32 1}",
     ]
     head = f'target triple = "{target.triple}"'
     return "\n\n".join([head, *(f.text for f in functions), *declarations, "\n".join(tail)]) + "\n"

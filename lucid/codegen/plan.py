@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from lucid.codegen.loops import Kernel
+if TYPE_CHECKING:
+    from lucid.codegen.loops import Kernel
 
 ALIGNMENT = 64
+
+#: Bytes from which on an output begins on a cache line too, as every value inside does.
+ALIGNED_OUTPUT = 32 * 1024
 
 
 @dataclass(frozen=True)

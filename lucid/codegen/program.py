@@ -8,7 +8,7 @@ schedule, share kernels of equal structure, plan memory. What depends on paramet
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from lucid.codegen.access import Placed, place
@@ -174,6 +174,7 @@ class _Generator:
         reused = reuse(specs, inside, self._alike)
         over.update(reused)
         specs, ringed = with_rings(specs, self.layouts, inside - reused.keys(), self.target)
+        self.updated = frozenset(updates)
         steps, kernels = self._lower([*early, *specs], over)
         return self._plan(steps[: len(early)], steps[len(early) :], kernels, outputs, in_place, reused, ringed)
 
@@ -208,7 +209,7 @@ class _Generator:
         steps: list[Step] = []
         for spec in specs:
             written = place(spec, self.layouts, over)
-            kind = id(spec) in self.contractions, spec.window is not None
+            kind = id(spec) in self.contractions, spec.window is not None, self._is_update(spec)
             key = spec if self.override is not None else (structure(written), kind)
             if key not in lowered:
                 kernel, schedule, work = self._lower_one(spec, written)
@@ -236,6 +237,8 @@ class _Generator:
             schedule = choose(spec, spec.window, self.target)
         else:
             schedule = schedule_for(placed, self.target, contraction=id(spec) in self.contractions)
+        if isinstance(schedule, MapReduce) and self._is_update(spec):
+            schedule = replace(schedule, stream=False)
         if self.override is not None:
             schedule = self.override(spec, schedule)
         elif self.tune is not None and work_of(placed, schedule) >= SMALLEST_SHARED_WORK:
@@ -243,6 +246,10 @@ class _Generator:
             others = alternatives(placed, schedule, self.target)
             schedule = self.tune(kind, schedule, others, lambda s: self._nest(spec, written, placed, s))
         return self._nest(spec, written, placed, schedule), schedule, work_of(placed, schedule)
+
+    def _is_update(self, spec: KernelSpec) -> bool:
+        """Whether a result lies in a user's memory, which begins anywhere."""
+        return any(s.node in self.updated for s in spec.stores)
 
     def _nest(self, spec: KernelSpec, written: Placed, placed: Placed, schedule: Schedule) -> Kernel:
         """The loops of a kernel, as written and in normal form, under a schedule."""

@@ -30,6 +30,8 @@ class MapReduce:
             before the next so many are added to it in memory; it divides that axis. 0 leaves the result in registers.
         keep: a value that a reduction and the result both need is computed once, and kept in the result's memory.
         window: reductions over at most so many positions are written out, without loops.
+        stream: results go past the caches, which they would only clear of what is needed; ``vectors`` at once.
+        beside: positions of the innermost output axis whose reductions run side by side, sharing what they read.
     """
 
     lanes: int
@@ -38,12 +40,16 @@ class MapReduce:
     rows: int = 0
     keep: bool = False
     window: int = 0
+    stream: bool = False
+    beside: int = 1
 
     def __str__(self) -> str:
         strip = f", vectors={self.vectors}" if self.vectors > 1 else ""
         rows = f", rows={self.rows}" if self.rows else ""
         window = f", window={self.window}" if self.window else ""
-        return f"map(lanes={self.lanes}, unroll={self.unroll}{strip}{rows}{', keep' if self.keep else ''}{window})"
+        beside = f", beside={self.beside}" if self.beside > 1 else ""
+        flags = ", keep" * self.keep + ", stream" * self.stream
+        return f"map(lanes={self.lanes}, unroll={self.unroll}{strip}{rows}{window}{beside}{flags})"
 
 
 @dataclass(frozen=True)

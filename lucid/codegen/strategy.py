@@ -237,7 +237,7 @@ def schedule_for(placed: Placed, target: Target, *, contraction: bool = False) -
     transpose = transpose_schedule(placed, lanes)
     if transpose is not None:
         return transpose
-    return map_schedule(placed, lanes)
+    return map_schedule(placed, lanes, target)
 
 
 def transpose_schedule(placed: Placed, lanes: int) -> Transpose | None:

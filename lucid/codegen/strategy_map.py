@@ -5,16 +5,19 @@ A core reads memory at full speed when it walks it in runs of some hundred bytes
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil, prod
 
 from lucid.codegen.access import Access, Placed, accesses, coefficient
 from lucid.codegen.order import kept
+from lucid.codegen.plan import ALIGNED_OUTPUT
 from lucid.codegen.schedule import MapReduce, Naive, Schedule
 from lucid.codegen.spec import EXPENSIVE, cost
 from lucid.codegen.strides import LONGEST_STEP
 from lucid.codegen.target import Target
 from lucid.codegen.windows import is_window
 from lucid.ir.expr import Axis, Expr, Reduce, free_axes, walk
+from lucid.ir.index import affine
 
 #: Vectors side by side in a reduction over an outer axis: a run of 512 bytes, and accumulators for eight sums.
 STRIP = 8
@@ -23,6 +26,12 @@ STRIP = 8
 ROWS = 8
 
 
+#: Vectors that are streamed to memory at a time: whole runs of cache lines.
+STREAMED = 4
+
+#: Rows whose reductions run side by side if they share operands.
+BESIDE = 4
+
 #: Positions of the largest reduction that is written out.
 LARGEST_WINDOW = 25
 
@@ -30,8 +39,37 @@ LARGEST_WINDOW = 25
 LARGEST_CODE = 600
 
 
-def map_schedule(placed: Placed, lanes: int) -> Schedule:
+def map_schedule(placed: Placed, lanes: int, target: Target) -> Schedule:
     """Vectors and accumulators of a kernel in normal form."""
+    found = _map_schedule(placed, lanes)
+    if isinstance(found, MapReduce) and _streams(placed, found, target):
+        return replace(found, stream=True, vectors=max(found.vectors, STREAMED))
+    return found
+
+
+def _streams(placed: Placed, schedule: MapReduce, target: Target) -> bool:
+    """Whether results are too large to find in a cache, written once, and in whole cache lines."""
+    last = next((a for a in reversed(placed.axes) if a.extent > 1), None)
+    if last is None or schedule.lanes == 1 or last.extent < schedule.lanes or schedule.rows or schedule.keep:
+        return False
+    size = prod(a.extent for a in placed.axes)
+    for store in placed.stores:
+        form, itemsize = affine(store.offset), store.buffer.dtype.itemsize
+        line = target.vector_bytes // itemsize
+        if (
+            store.buffer.role != "out"
+            or size * itemsize < max(target.l3 // 2, ALIGNED_OUTPUT)
+            or line != schedule.lanes
+        ):
+            return False
+        if form.constant % line or form.terms.get(last) != 1:
+            return False
+        if any(f % line for a, f in form.terms.items() if a is not last):
+            return False
+    return True
+
+
+def _map_schedule(placed: Placed, lanes: int) -> Schedule:
     if lanes == 1 and not placed.axes:
         return Naive()
     last = next((a for a in reversed(placed.axes) if a.extent > 1), None)
@@ -41,6 +79,8 @@ def map_schedule(placed: Placed, lanes: int) -> Schedule:
         return MapReduce(lanes, 4, keep=held is not None and _costly(held.value))
     if window := _window(placed, last):
         return MapReduce(lanes, 4, window=window)
+    if _shares(placed, last):
+        return MapReduce(lanes, 8, beside=BESIDE)
     strip = 2 if any(cost(body) > 8 for body in bodies) else STRIP
     rows = _rows(placed, last, strip * lanes)
     return MapReduce(lanes, 4, vectors=min(strip // 2 if rows else strip, ceil(last.extent / lanes)), rows=rows)
@@ -79,6 +119,21 @@ def _rows(placed: Placed, last: Axis, width: int) -> int:
         return 0
     ((axis, *_),) = over
     return next((n for n in range(ROWS, 3, -1) if axis.extent % n == 0), 0)
+
+
+def _shares(placed: Placed, last: Axis) -> bool:
+    """Whether reductions run along memory for each result by itself, and read the same for neighbouring results."""
+    shared = False
+    for store in placed.stores:
+        for e in walk(store.value):
+            if not isinstance(e, Reduce) or last not in free_axes(e):
+                continue
+            along = e.axes[-1]
+            steps = [(coefficient(x.offset, along), coefficient(x.offset, last)) for x in accesses(e.body)]
+            if len(e.axes) > 1 or any(s != 1 for s, _ in steps) or all(step in (0, 1) for _, step in steps):
+                return False
+            shared = shared or any(step == 0 for _, step in steps)
+    return shared
 
 
 def _window(placed: Placed, last: Axis) -> int:

@@ -42,6 +42,8 @@ class Target:
     has_fma: bool
     l1: int = 32 * 1024
     l2: int = 1024 * 1024
+    #: What the cores share.
+    l3: int = 32 * 1024 * 1024
     #: Threads that kernels are cut up for. It never decides in which order an element is computed.
     threads: int = 4
     #: Whether Winograd's algorithm may run 3 x 3 convolutions: ``LUCID_WINOGRAD=0`` says no.
@@ -106,7 +108,12 @@ def _host() -> Target:
     present = [name for name, on in llvm.get_host_cpu_features().items() if on and not name.startswith(_IRRELEVANT)]
     caches = _cache("index0", 32 * 1024), _cache("index2", 2**20)
     found = describe(llvm.get_process_triple(), tuple(present), *caches)
-    return replace(found, threads=available_threads(), winograd=os.environ.get("LUCID_WINOGRAD", "1") != "0")
+    return replace(
+        found,
+        l3=_cache("index3", 32 * 2**20),
+        threads=available_threads(),
+        winograd=os.environ.get("LUCID_WINOGRAD", "1") != "0",
+    )
 
 
 def available_threads() -> int:

@@ -66,7 +66,7 @@ _ATOM = 8
 _COMPARISON = 1
 
 #: Words that cannot name a buffer or a value.
-RESERVED = frozenset("kernel for in step parallel let reg if gather scatter prefetch true false inf nan".split())  # noqa: SIM905
+RESERVED = frozenset("kernel for in step parallel let reg if gather scatter prefetch stream true false inf nan".split())  # noqa: SIM905
 
 # --- printing ---------------------------------------------------------------------------------------------------------
 
@@ -98,7 +98,7 @@ def print_statement(stmt: Stmt) -> str:
     if isinstance(stmt, Set):
         return f"{stmt.var.name} = {print_value(stmt.value)}"
     if isinstance(stmt, Write):
-        return f"{_place(stmt.buffer, stmt.offset, stmt.mask)} = {print_value(stmt.value)}"
+        return f"{'stream ' * stmt.stream}{_place(stmt.buffer, stmt.offset, stmt.mask)} = {print_value(stmt.value)}"
     if isinstance(stmt, Scatter):
         return f"scatter {_place(stmt.buffer, stmt.offsets, stmt.mask)} = {print_value(stmt.value)}"
     if isinstance(stmt, Prefetch):
@@ -342,14 +342,16 @@ class _Parser:
         if self.accept("prefetch"):
             return self.prefetch()
         scatter = self.accept("scatter")
+        stream = not scatter and self.accept("stream")
         name = self.take("name").text
         if name in self.buffers:
             offset, mask = self.place()
             self.expect("=")
-            write = Scatter if scatter else Write
-            return write(self.buffers[name], offset, self.value(), mask)
-        if scatter or name not in self.vars:
-            raise self.error(f"{name!r} is not a buffer{'' if scatter else ' or a register'}", token.start)
+            if scatter:
+                return Scatter(self.buffers[name], offset, self.value(), mask)
+            return Write(self.buffers[name], offset, self.value(), mask, stream)
+        if scatter or stream or name not in self.vars:
+            raise self.error(f"{name!r} is not a buffer{'' if scatter or stream else ' or a register'}", token.start)
         self.expect("=")
         return Set(self.vars[name], self.value())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import gcd
 from typing import NamedTuple, NoReturn
 
 from lucid.codegen import arithmetic
@@ -74,6 +75,7 @@ class _Verifier:
         self.scope: dict[str, VType] = {}
         self.registers: set[str] = set()
         self.ranges: dict[str, tuple[int, int]] = {}  # loop variables with literal bounds: first and last value
+        self.divisors: dict[str, int] = {}  # loop variables from a literal on: what always divides them
         self.forms: dict[str, _Form] = {}
         self.buffers: dict[str, Buffer] = {}
         self.conditional = False  # under an if, or in a loop that may run no turn
@@ -153,6 +155,16 @@ class _Verifier:
         self.check(isinstance(stmt, Write) or lanes > 1, "a scatter of one lane is a write")
         if isinstance(stmt, Write) and stmt.mask is None:
             self.within(stmt.buffer, stmt.offset, lanes)
+        if isinstance(stmt, Write) and stmt.stream:
+            self.streamed(stmt, lanes)
+
+    def streamed(self, stmt: Write, lanes: int) -> None:
+        form = self.form(stmt.offset)
+        whole = lanes > 1 and stmt.mask is None and form is not None and form.constant % lanes == 0
+        if form is not None:
+            whole = whole and all(f * self.divisors.get(n, 1) % lanes == 0 for n, f in form.terms.items())
+        self.check(whole, f"a stream needs whole vectors at multiples of {lanes}")
+        self.check(stmt.buffer.role == "out", f"{stmt.buffer.name!r} is no output, and cannot be streamed to")
 
     def loop(self, stmt: For) -> None:
         self.value(stmt.lo, INDEX)
@@ -170,6 +182,8 @@ class _Verifier:
                 known = False  # never runs: nothing in it can be out of bounds
             turns = (hi.constant - lo.constant - 1) // stmt.step
             self.ranges[stmt.var.name] = (lo.constant, lo.constant + turns * stmt.step)
+        if lo is not None and not lo.terms:
+            self.divisors[stmt.var.name] = gcd(lo.constant, stmt.step)
         with self.inside(conditional=not known):
             self.scope[stmt.var.name] = INDEX
             self.forms[stmt.var.name] = _Form({stmt.var.name: 1}, 0)

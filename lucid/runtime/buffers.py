@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from lucid.codegen.plan import ALIGNED_OUTPUT
 from lucid.ir.graph import Array
 from lucid.ir.types import DType
 
 #: Bytes from which an array's memory is kept for the next one; the C library recycles smaller ones itself.
-SMALLEST = 32 * 1024
+SMALLEST = ALIGNED_OUTPUT
 
 #: Bytes that may wait unused, in all.
 MOST_KEPT = 256 * 1024 * 1024

@@ -134,7 +134,7 @@ class Executable:
         self._last: list[Callable[[], Array | None]] = [_nothing] * len(self._types)
         #: Updates that cannot be written straight over their input are computed here and copied.
         self._scratch = {
-            k: np.empty(self._outputs[k].shape, self._outputs[k].dtype) for k in in_place if k not in binary.in_place
+            k: empty(self._outputs[k].shape, self._outputs[k].dtype) for k in in_place if k not in binary.in_place
         }
         #: What gives each output's array, and its slot in the table; None and an input for one written over that.
         self._makers = [

@@ -64,7 +64,8 @@ def test_any_schedule_computes_what_the_naive_nest_does(
 
     def any_schedule(spec: Any, schedule: Any) -> MapReduce:
         lanes, unroll, vectors = (data.draw(st.sampled_from(v)) for v in ([1, 2, 4, 16], [1, 2, 4, 7], [1, 2, 3, 8]))
-        return MapReduce(lanes, unroll, vectors, window=data.draw(st.sampled_from([0, 0, 2, 9, 40])))
+        window, beside = data.draw(st.sampled_from([0, 0, 2, 9, 40])), data.draw(st.sampled_from([1, 1, 2, 4]))
+        return MapReduce(lanes, unroll, vectors, window=window, beside=beside)
 
     (got,) = simulate(generate(graph, Target.of("avx512"), override=any_schedule), [x])
     np.testing.assert_array_equal(got, want)

@@ -37,6 +37,7 @@ kernel everything(x: f32[100] in, k: i32[100] in, m: bool[100] in, y: f32[100] i
     scatter y[i64(k[i]:i32x8)] = select(mask, as_f32(k[i]:i32x8 << 23:i32x8), nan:f32x8)
     scatter y[iota(8); mask] = neg(v)
     prefetch x[i + 200]
+    stream y[i] = v
     if not(m[i + 3]) {
       s[i // 8 % 16] = 255:u8
     }
@@ -115,6 +116,7 @@ def test_a_value_prints_alone() -> None:
         ("scatter q[0] = 1", "column 1", "'q' is not a buffer"),
         ("prefetch q[0]", "column 10", "'q' is not a buffer"),
         ("prefetch y[0; true]", "column 10", "a prefetch has no mask"),
+        ("stream q[0] = 1", "column 1", "'q' is not a buffer"),
         ("let for = 1", "column 5", "is a word of the language"),
         ("let y = 1", "column 5", "'y' is already bound"),
         ("for i in 0..4 step x { }", "column 20", "expected a number"),
