@@ -13,9 +13,11 @@ from typing import NamedTuple
 
 from lucid.codegen.access import halo_needed
 from lucid.codegen.layout import Layout
+from lucid.codegen.phases import together
 from lucid.codegen.spec import KernelSpec, Store, affine_axes
 from lucid.codegen.strategy import (
     Wanted,
+    along_rows,
     contraction_loads,
     default_order,
     is_windowed,
@@ -81,6 +83,7 @@ class _Arranger:
 
     def run(self, specs: list[KernelSpec]) -> Arranged:
         fixed = {n: layout.innermost for n, layout in self.layouts.items()}
+        specs = self._phases_together(specs, fixed)
         wishes = [self._wanted(s, fixed) for s in specs]
         slides = [self._slide(s, w) for s, w in zip(specs, wishes, strict=True)]
         self._home_layouts(specs, wishes, slides)
@@ -97,6 +100,16 @@ class _Arranger:
             if node in inside and last[node] == k:
                 self.result.append(copy_spec(inside[node], node))
         return Arranged(self.result, self.layouts, frozenset(contractions))
+
+    def _phases_together(self, specs: list[KernelSpec], fixed: Mapping[Node, int | None]) -> list[KernelSpec]:
+        """The kernels, with phases of one result as one kernel where they are best run along rows as these lie."""
+        phases: dict[Node, list[KernelSpec]] = {}
+        for spec in specs:
+            phases.setdefault(spec.stores[0].node, []).append(spec)
+        result: list[KernelSpec] = []
+        for group in phases.values():
+            result += together(group) if along_rows(group, fixed) else group
+        return result
 
     def _wanted(self, spec: KernelSpec, fixed: Mapping[Node, int | None]) -> Wanted | None:
         def slides(wish: Wanted) -> bool:

@@ -338,15 +338,14 @@ class Nest:
         values = [self._value(store.value, frame, body) for store in self.placed.stores]
         if len(values) > 1:
             values = [v if isinstance(v, Var | Lit) else self.named("y", v, body) for v in values]
-        done: set[int] = set()
+        pairs = {k: beside for k in range(len(values)) if (beside := self._beside(k, frame)) is not None}
         for k, (store, value) in enumerate(zip(self.placed.stores, values, strict=True)):
-            beside = self._beside(k, frame)
-            if beside is not None:
+            if k in pairs:
+                beside = pairs[k]
                 at = self.scalar_offset(store.offset, frame, body)
                 pair = wide(value, frame.lanes), wide(values[beside], frame.lanes)
                 body.extend(write_alternating(*pair, store.buffer, at, frame.count))
-                done |= {k, beside}
-            elif k not in done:
+            elif k not in pairs.values():
                 self._write(store, value, frame, body)
 
     def _beside(self, k: int, frame: Frame) -> int | None:

@@ -8,6 +8,7 @@ as in pooling, phases over equally many pixels are one kernel with a result for 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import gcd
 
 from lucid.codegen.fuse import is_contraction
@@ -39,21 +40,23 @@ def split_phases(spec: KernelSpec) -> list[KernelSpec]:
 
 def _side_by_side(phases: list[KernelSpec]) -> list[KernelSpec]:
     """Phases over as many positions as one kernel, which reads what they share once and writes pixels in their order;
-    contractions stay alone, each to have its own register tile.
+    contractions stay alone, each to have its own register tile, until their layouts are known.
     """
+    alone = [p for p in phases if any(is_contraction(e) for s in p.stores for e in walk(s.value))]
+    return [*alone, *together([p for p in phases if p not in alone])]
+
+
+def together(phases: Sequence[KernelSpec]) -> list[KernelSpec]:
+    """Those over as many positions as one kernel with several results."""
     groups: dict[tuple[int, ...], KernelSpec] = {}
-    alone = []
     for phase in phases:
-        if any(is_contraction(e) for s in phase.stores for e in walk(s.value)):
-            alone.append(phase)
-            continue
         key = tuple(a.extent for a in phase.axes)
         if key in groups:
             first = groups[key]
             phase = phase.map(first.axes, dict(zip(phase.axes, first.axes, strict=True)))
             phase = KernelSpec(first.axes, (*first.stores, *phase.stores), first.nodes)
         groups[key] = phase
-    return [*alone, *groups.values()]
+    return list(groups.values())
 
 
 def _split_once(spec: KernelSpec) -> list[KernelSpec] | None:

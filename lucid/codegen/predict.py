@@ -36,6 +36,8 @@ def work_of_step(program: Program, step: Step) -> Work:
     kernel = program.kernels[step.kernel]
     touched = sum(b.size * b.dtype.itemsize for b in kernel.buffers if b.role != "scratch")
     schedule, spec = step.schedule, step.spec
+    if not spec.sources:  # it may write a part: a halo
+        touched = prod(a.extent for a in spec.axes) * sum(s.node.dtype.itemsize for s in spec.stores)
     if isinstance(schedule, Winograd) and spec.window is not None:
         return Work(_flops(step), winograd_cycles(spec, spec.window, schedule.block, program.target), touched)
     if isinstance(schedule, WinogradGradient) and spec.window is not None:

@@ -19,7 +19,7 @@ from lucid.codegen.lower_contraction import ProductOfTwo, contraction_of, operan
 from lucid.codegen.lower_transpose import tiled_axes
 from lucid.codegen.schedule import Contraction, Schedule, Transpose, Winograd, WinogradGradient
 from lucid.codegen.spec import KernelSpec, Store
-from lucid.codegen.strategy_map import map_lanes, map_schedule
+from lucid.codegen.strategy_map import LARGEST_CODE, LARGEST_WINDOW, map_lanes, map_schedule
 from lucid.codegen.strategy_windows import across_schedule, pixels_schedule, rows_schedule
 from lucid.codegen.strides import LONGEST_STEP
 from lucid.codegen.target import Target
@@ -191,6 +191,31 @@ def _where_they_lie(spec: KernelSpec, fixed: Mapping[Node, int | None], target: 
         if best is None or cost < best[0]:
             best = cost, Wanted(axis, at, load, dim, direct=True)
     return best
+
+
+def along_rows(phases: Sequence[KernelSpec], fixed: Mapping[Node, int | None]) -> bool:
+    """Whether the phases of a result are best computed side by side, and written in turns along its rows: windows of an
+    image and a result that both lie so, over equally many positions.
+    """
+    if len(phases) < 2 or len({tuple(a.extent for a in p.axes) for p in phases}) > 1:
+        return False
+    positions = 0
+    for phase in phases:
+        found = contraction_loads(phase)
+        store = phase.stores[0]
+        axis, at = phase.axes[-1], len(store.index) - 1
+        if found is None or fixed.get(store.node) != at or _dim_of(store.index, axis, 2) != at:
+            return False  # vectors of two phases can be written in turns, not of more
+        image = next((x for x in found[1:] if _mentions(x, axis)), None)
+        if image is None or _broadcasts(phase, found[1:], image) or not isinstance(image.source, Node):
+            return False
+        if fixed.get(image.source) != _dim_of(image.index, axis):
+            return False
+        taps = prod(a.extent for a in found[0].axes)
+        positions += taps
+        if taps > LARGEST_WINDOW:
+            return False
+    return 2 * positions <= LARGEST_CODE // 2
 
 
 def _broadcasts(spec: KernelSpec, pair: Sequence[Load], image: Load) -> bool:

@@ -141,10 +141,12 @@ def _window(placed: Placed, last: Axis) -> int:
     vectors along it; 0 if not.
     """
     largest = size = 0
+    products = len(placed.stores) > 1
     for store in placed.stores:
         for e in walk(store.value):
             if isinstance(e, Reduce) and last in free_axes(e):
-                if not is_window(e, LARGEST_WINDOW) or not all(_in_vectors(x, last) for x in accesses(e.body)):
+                window = is_window(e, LARGEST_WINDOW, products=products)
+                if not window or not all(_in_vectors(x, last) for x in accesses(e.body)):
                     return 0
                 positions = prod(a.extent for a in e.axes)
                 largest = max(largest, positions)

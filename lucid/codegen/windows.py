@@ -15,20 +15,26 @@ from lucid.ir.expr import Axis, Binary, Const, Expr, Reduce, binary, identity, i
 from lucid.ir.index import simplify
 
 
-def is_window(expr: Expr, most: int) -> bool:
-    """Whether an expression is a reduction over at most ``most`` positions; sums of products are left to be fused."""
+def is_window(expr: Expr, most: int, *, products: bool = False) -> bool:
+    """Whether an expression is a reduction over at most ``most`` positions; sums of products are left to be fused, but
+    for ``products``.
+    """
     if not isinstance(expr, Reduce) or prod(a.extent for a in expr.axes) > most:
         return False
-    return not (expr.kind == "sum" and isinstance(expr.body, Binary) and expr.body.op == "mul")
+    return products or not (expr.kind == "sum" and isinstance(expr.body, Binary) and expr.body.op == "mul")
 
 
 def written_out(placed: Placed, most: int) -> Placed:
-    """The same kernel without reductions over at most ``most`` positions: these are taken in order."""
+    """The same kernel without reductions over at most ``most`` positions: these are taken in order.
+
+    Sums of products are among them where there are several results, such as the phases of a strided gradient.
+    """
+    products = len(placed.stores) > 1
 
     def visit(expr: Expr) -> Expr | None:
         if isinstance(expr, Access) and isinstance(expr.guard, Const):
             return Access(expr.buffer, expr.offset) if expr.guard.value else Const(expr.fill, expr.dtype)
-        if not (isinstance(expr, Reduce) and is_window(expr, most)):
+        if not (isinstance(expr, Reduce) and is_window(expr, most, products=products)):
             return None
         # A sum begins with zero: one of negative zeros is positive.
         parts: list[Expr] = [identity(expr.kind, expr.dtype)] if expr.kind == "sum" else []

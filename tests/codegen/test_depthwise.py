@@ -13,7 +13,7 @@ from lucid import ops
 from lucid.autodiff import gradients
 from lucid.codegen.asm import asm_stats, function, inner_loops
 from lucid.codegen.program import Step, generate
-from lucid.codegen.schedule import Contraction
+from lucid.codegen.schedule import Contraction, MapReduce
 from lucid.codegen.target import Target
 from lucid.ir.graph import Graph, Node, input_node
 from lucid.ir.interpreter import evaluate
@@ -188,6 +188,19 @@ def test_planes_are_read_where_they_lie(
         assert max(hot.vector_spills, hot.reloads) * (8 if taps > 3 else hot.fma) < hot.fma, str(schedule)
         # What taps share is read once: with masks, addresses and shuffles there are few instructions beside.
         assert hot.instructions <= hot.fma * (2.8 if stride > 1 or size == 7 else 2.2) + 24, str(schedule)
+
+
+def test_phases_of_a_strided_gradient_are_written_in_turns() -> None:
+    program = generate(planes("to input", 32, 56, 2, 3), Target.of("avx512"))
+    (step,) = program.steps
+    assert isinstance(step.schedule, MapReduce)
+    assert len(step.spec.stores) == 4
+    text = assembly(module_text(program), Target.of("avx512"))
+    assert "scatter" not in text
+    assert "gather" not in text
+    # Of unequal sizes, they are contractions of their own.
+    odd = generate(planes("to input", 32, 57, 2, 3), Target.of("avx512"))
+    assert sum(isinstance(s.schedule, Contraction) for s in odd.steps) == 4
 
 
 @pytest.mark.parametrize("level", ["baseline", "avx2", "avx512"])
