@@ -190,19 +190,22 @@ class _Arranger:
         lane = wish.vector
         moved = vector
         if home.innermost != wish.load_dim or slide is not None:
-            order = self._operand_order(wish, vector, moved_other)
+            near = self._near(moved_other)
+            pieces = _pieces(vector, wish.load_dim, near)
             width = tile_width(wish.vector.extent, self.target.lanes(node.dtype))
             count = wish.vector.extent // width
             packed = node not in self.halos and vector.index[wish.load_dim] is wish.vector
             packed = packed and (slide is None or not slide.gradient)
-            if packed and wish.vector.extent == count * width and (count > 1 or slide is not None):
-                if count > 1:
+            whole = wish.vector.extent == count * width and (count > 1 or slide is not None)
+            if packed and (whole or len(pieces) > len(node.shape) - 1):
+                if whole and count > 1:
                     panel, lane = Axis(f"{wish.vector.name}o", count), Axis(f"{wish.vector.name}i", width)
                     change[wish.vector] = panel * width + lane
                     split = tuple(b for a in split for b in ((panel, lane) if a is wish.vector else (a,)))
-                moved = self._panels(vector, wish.load_dim, order, panel, lane)
+                moved = self._panels(vector, wish.load_dim, pieces, panel, lane)
             else:
                 slide = slide if slide is not None and slide.gradient else None
+                order = _operand_order(vector, wish.load_dim, near)
                 moved = self._moved(vector, Layout(home.shape, order, home.low, home.high))
         elif node in self.halos:
             moved = self._moved(vector, home)
@@ -260,34 +263,91 @@ class _Arranger:
             self.result.append(copy_spec(node, copy))
         return Load(copy, load.type, load.index, load.fill)
 
-    def _panels(self, load: Load, dim: int, order: tuple[int, ...], panel: Expr, lane: Axis) -> Load:
+    def _panels(self, load: Load, dim: int, pieces: list[_Piece], panel: Expr, lane: Axis) -> Load:
         """The load from a copy whose dimension ``dim`` is cut into panels: the panel first, its inside last."""
         node = load.source
         assert isinstance(node, Node)
-        shape = (*node.shape[:dim], node.shape[dim] // lane.extent, lane.extent, *node.shape[dim + 1 :])
-        after = [d + (d > dim) for d in order[:-1]]
-        perm = (dim, *after, dim + 1)
+        cuts = [[p for p in pieces if p.dim == d] for d in range(len(node.shape))]
+        parts: list[tuple[int, int]] = []  # (dimension, extent), as they lie in the source
+        for d, cut in enumerate(cuts):
+            cut.sort(key=lambda p: -p.factor)
+            sizes = [node.shape[dim] // lane.extent, lane.extent] if d == dim else [p.extent for p in cut]
+            parts += [(d, n) for n in sizes]
+        shape = tuple([n for _, n in parts])
+        first = next(k for k, (d, _) in enumerate(parts) if d == dim)
+        place = {id(p): [k for k, (d, _) in enumerate(parts) if d == p.dim][cuts[p.dim].index(p)] for p in pieces}
+        perm = (first, *(place[id(p)] for p in pieces), first + 1)
         packed = self.copies.get((node, shape, perm))
         if packed is None:
-            cut = Node(OPS["reshape"].call((node.type,), {"shape": shape}), (node,), node.where)
-            packed = Node(OPS["transpose"].call((cut.type,), {"perm": perm}), (cut,), node.where)
+            view = Node(OPS["reshape"].call((node.type,), {"shape": shape}), (node,), node.where)
+            packed = Node(OPS["transpose"].call((view.type,), {"perm": perm}), (view,), node.where)
             self.copies[node, shape, perm] = packed
             self.layouts[packed] = Layout.plain(packed.shape)
             out = axes("i", packed.shape)
-            source: list[Expr] = [out[0] * lane.extent + out[-1]] * len(node.shape)
-            for at, d in zip(out[1:-1], order[:-1], strict=True):
-                source[d] = at
+            source: list[Expr] = [index(0)] * len(node.shape)
+            source[dim] = out[0] * lane.extent + out[-1]
+            for at, piece in zip(out[1:-1], pieces, strict=True):
+                source[piece.dim] = source[piece.dim] + at * piece.factor
             value = Load(node, node.type, source)
-            self.result.append(affine_axes(KernelSpec(out, (Store(packed, out, value),), (cut, packed))))
-        return Load(packed, packed.type, [panel, *(load.index[d] for d in order[:-1]), lane])
+            self.result.append(affine_axes(KernelSpec(out, (Store(packed, out, value),), (view, packed))))
+        return Load(packed, packed.type, [panel, *(p.position for p in pieces), lane])
 
-    def _operand_order(self, wish: Wanted, load: Load, other: Load) -> tuple[int, ...]:
-        """The vector dimension last; before it what the other operand walks contiguously, so both step together."""
+    def _near(self, other: Load) -> dict[Axis, int]:
+        """The axes along an operand's innermost dimension, and how far a step takes."""
         innermost = self.layouts[other.source].innermost  # type: ignore[index]  # sources are nodes
-        near = set() if innermost is None else {a for a in walk(other.index[innermost]) if isinstance(a, Axis)}
-        rest = [d for d in default_order(len(load.index)) if d != wish.load_dim]
-        rest.sort(key=lambda d: any(a in near for a in walk(load.index[d])))
-        return (*rest, wish.load_dim)
+        terms = {} if innermost is None else affine(other.index[innermost]).terms
+        return {a: abs(f) for a, f in terms.items() if isinstance(a, Axis)}
+
+
+class _Piece(NamedTuple):
+    """A dimension of an operand, or what one axis steps through of it: ``factor`` elements a step."""
+
+    dim: int
+    position: Expr
+    extent: int
+    factor: int
+
+
+def _pieces(load: Load, dim: int, near: Mapping[Axis, int]) -> list[_Piece]:
+    """The dimensions but ``dim``, those that several axes share taken apart; last those that the other operand walks
+    contiguously, in its order, so that both step together.
+    """
+    found: list[_Piece] = []
+    for d in default_order(len(load.index)):
+        if d == dim:
+            continue
+        position, extent = load.index[d], load.type.shape[d]
+        digits = _digits(position, extent)
+        if digits is None or not any(a in near for a, _ in digits) or all(a in near for a, _ in digits):
+            found.append(_Piece(d, position, extent, 1))
+        else:
+            found += [_Piece(d, axis, axis.extent, factor) for axis, factor in digits]
+    return sorted(found, key=lambda p: _nearness(p.position, near))
+
+
+def _nearness(position: Expr, near: Mapping[Axis, int]) -> tuple[bool, int]:
+    """Larger for what the other operand takes smaller steps along."""
+    steps = [near[a] for a in walk(position) if isinstance(a, Axis) and a in near]
+    return bool(steps), -min(steps, default=0)
+
+
+def _digits(position: Expr, extent: int) -> list[tuple[Axis, int]] | None:
+    """The axes of a position that together count from 0 to ``extent``, as digits of a number do, and their factors."""
+    form = affine(position)
+    digits = sorted(form.terms.items(), key=lambda term: -term[1])
+    rest = extent
+    for axis, factor in digits:
+        if not isinstance(axis, Axis) or axis.extent * factor != rest:
+            return None
+        rest = factor
+    return [(a, f) for a, f in digits if isinstance(a, Axis)] if rest == 1 and form.constant == 0 else None
+
+
+def _operand_order(load: Load, dim: int, near: Mapping[Axis, int]) -> tuple[int, ...]:
+    """``dim`` last, and before it what the other operand walks contiguously."""
+    rest = [d for d in default_order(len(load.index)) if d != dim]
+    rest.sort(key=lambda d: _nearness(load.index[d], near))
+    return (*rest, dim)
 
 
 def _operands(spec: KernelSpec, wish: Wanted) -> tuple[Reduce, Load, Load]:

@@ -13,9 +13,9 @@ from lucid.codegen.program import generate
 from lucid.codegen.schedule import Contraction
 from lucid.codegen.simulate import simulate
 from lucid.codegen.target import Target
-from lucid.ir.graph import Array, Graph, Op, input_node
-from lucid.ir.types import type_of
-from lucid.ops import conv2d, conv2d_input_grad, conv2d_weight_grad, matmul
+from lucid.ir.graph import Array, Graph, Node, Op, input_node
+from lucid.ir.types import TensorType, float32, type_of
+from lucid.ops import conv2d, conv2d_input_grad, conv2d_weight_grad, matmul, reshape
 from lucid.ops import transpose as swap
 from lucid.runtime.executable import build
 
@@ -148,3 +148,38 @@ def test_any_legal_schedule_computes_the_same(data: st.DataObject) -> None:
     assert used
     (got,) = simulate(program, [a, b])
     assert_within_bound(op, a, b, kw, length, got)
+
+
+def operand(*shape: int) -> Node:
+    return input_node(TensorType(shape, float32))
+
+
+def flattened(n: int, channels: int, size: int, outputs: int) -> Graph:
+    """A convolution, its channels-last image flattened in C order, and a linear layer on it."""
+    x, w = operand(n, channels, size, size), operand(channels, channels, 1, 1)
+    v = operand(outputs, channels * size * size)
+    image = conv2d(x, w, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1)
+    flat = reshape(image, shape=(n, channels * size * size))
+    return Graph([x, w, v], [matmul(flat, swap(v, perm=(1, 0)))])
+
+
+@pytest.mark.parametrize(("n", "outputs", "hoisted"), [(1, 64, True), (30, 64, True), (64, 128, False), (5, 24, True)])
+def test_a_linear_layer_on_an_image_walks_it_as_it_lies(n: int, outputs: int, hoisted: bool) -> None:
+    """Weights are packed in the order of the features, so that both are walked in one run."""
+    graph = flattened(n, 32, 6, outputs)
+    program = generate(graph, Target.of("avx512"), parameters=graph.inputs[1:] if hoisted else ())
+    *_, schedule = (s.schedule for s in program.steps if isinstance(s.schedule, Contraction))
+    assert len(schedule.reduce) == 1
+
+
+@pytest.mark.parametrize("n", [1, 3, 40])
+@pytest.mark.parametrize("outputs", [1, 7, 33, 64])
+@pytest.mark.parametrize("hoisted", [True, False])
+def test_a_linear_layer_on_an_image_of_any_size(n: int, outputs: int, hoisted: bool) -> None:
+    graph = flattened(n, 19, 3, outputs)
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(x.shape).astype(np.float32) for x in graph.inputs]
+    (result,) = build(graph, parameters=graph.inputs[1:] if hoisted else ())(arrays)
+    x, w, v = (a.astype(np.float64) for a in arrays)
+    exact = np.einsum("nchw,oc->nohw", x, w[:, :, 0, 0]).reshape(n, -1) @ v.T
+    np.testing.assert_allclose(result, exact, rtol=1e-4, atol=1e-3)
