@@ -24,6 +24,7 @@ from lucid.errors import ArgumentError, ArgumentTypeError
 from lucid.ir.location import here, resolve
 from lucid.runtime.binary import cached_object
 from lucid.runtime.jit import CompiledModule
+from lucid.runtime.threadpool_control import offer
 
 #: Turns of a waiting loop before a worker sleeps (some tens of microseconds), and before the caller yields its core.
 _SPINS = 4000
@@ -245,6 +246,7 @@ class ThreadPool:
                     module = CompiledModule([cached_object(_native(target), target)])
                     self._parallel = module.address("parallel")
                     self._module = module
+            offer()
         return self._parallel
 
     def take(self) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+import lucid
 from lucid import ops
 from lucid.autodiff import gradients
 from lucid.codegen.module import parallel_turns, split_parallel
@@ -147,3 +148,20 @@ def test_a_loop_that_does_not_stand_apart_is_not_shared(change: tuple[str, str])
     assert parallel_turns(kernel) == 0
     with pytest.raises(CodegenError, match="no parallel loop that stands apart"):
         split_parallel(kernel)
+
+
+def test_threadpoolctl_knows_the_pool() -> None:
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    compiled = lucid.compile(lambda x: x * 2)
+    compiled(lucid.ones(4))  # the pool is there from the first compiled function on
+    before = get_num_threads()
+    set_num_threads(3)
+    try:
+        (found,) = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "lucid"]
+        assert found["num_threads"] == 3
+        with threadpoolctl.threadpool_limits(limits=1):
+            assert get_num_threads() == 1
+            np.testing.assert_array_equal(compiled(lucid.ones(4)).numpy(), 2)
+        assert get_num_threads() == 3
+    finally:
+        set_num_threads(before)
