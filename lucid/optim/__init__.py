@@ -1,7 +1,13 @@
 """Optimizers: update rules for parameters, built on the public Tensor API alone."""
 
+from lucid.optim.adadelta import Adadelta
+from lucid.optim.adagrad import Adagrad
 from lucid.optim.adam import Adam, AdamW
+from lucid.optim.adamax import Adamax
+from lucid.optim.nadam import NAdam
 from lucid.optim.optimizer import Optimizer
+from lucid.optim.radam import RAdam
+from lucid.optim.rmsprop import RMSprop
 from lucid.optim.sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
+__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "Optimizer", "RAdam", "RMSprop"]

@@ -6,16 +6,22 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lucid.errors import ArgumentTypeError
-from lucid.functions.arguments import fail
 from lucid.functions.elementwise import expm1, maximum, sqrt
-from lucid.optim.optimizer import Group, Optimizer, State, require_flags, require_number
+from lucid.optim.optimizer import Group, Optimizer, State, require_betas, require_flags, require_number
 from lucid.tensor import Tensor
 
 
-def _log_beta(group: Group, k: int) -> float:
+def log_beta(group: Group, k: int) -> float:
+    """The logarithm of ``betas[k]``: ``-expm1(step * log_beta)`` is 1 - beta**step without cancellation."""
     beta = group["betas"][k]
     return math.log(beta) if beta else -math.inf
+
+
+def decayed(p: Tensor, grad: Tensor, group: Group, live: Mapping[str, Any], decoupled: bool) -> tuple[Tensor, Tensor]:
+    """The parameter and its gradient after weight decay, which acts on one of them."""
+    if not group["weight_decay"]:
+        return p, grad
+    return (p * live["kept"], grad) if decoupled else (p, grad + p * live["weight_decay"])
 
 
 class Adam(Optimizer):
@@ -52,8 +58,8 @@ class Adam(Optimizer):
         "rest1": lambda group: 1.0 - group["betas"][0],
         "beta2": lambda group: group["betas"][1],
         "rest2": lambda group: 1.0 - group["betas"][1],
-        "log_beta1": lambda group: _log_beta(group, 0),
-        "log_beta2": lambda group: _log_beta(group, 1),
+        "log_beta1": lambda group: log_beta(group, 0),
+        "log_beta2": lambda group: log_beta(group, 1),
     }
     switches = ("weight_decay", "amsgrad", "maximize")
     #: Whether parameters decay by themselves instead of through their gradient.
@@ -85,11 +91,7 @@ class Adam(Optimizer):
     def check(self, group: Group) -> None:
         for name in ("lr", "eps", "weight_decay"):
             require_number(self.name, name, group[name])
-        betas = group["betas"]
-        if not isinstance(betas, tuple | list) or len(betas) != 2:
-            fail(ArgumentTypeError(f"betas={betas!r} must be two numbers", op=self.name))
-        for k, beta in enumerate(betas):
-            require_number(self.name, f"betas[{k}]", beta, below=1.0)
+        require_betas(self.name, group)
         require_flags(self.name, group, ("amsgrad", "maximize"))
 
     def buffers(self, p: Tensor, group: Group) -> dict[str, tuple[int, ...]]:
@@ -99,14 +101,9 @@ class Adam(Optimizer):
         return buffers
 
     def update(self, p: Tensor, grad: Tensor, state: State, group: Group, live: Mapping[str, Any]) -> None:
-        value: Tensor = p
         if group["maximize"]:
             grad = -grad
-        if group["weight_decay"]:
-            if self.decoupled:
-                value = p * live["kept"]
-            else:
-                grad = grad + p * live["weight_decay"]
+        value, grad = decayed(p, grad, group, live, self.decoupled)
         step = state["step"] + 1.0
         mean = state["exp_avg"] + (grad - state["exp_avg"]) * live["rest1"]
         square = state["exp_avg_sq"] * live["beta2"] + grad * grad * live["rest2"]

@@ -61,6 +61,8 @@ class Optimizer:
 
     #: Numbers that the rule computes with, as functions of a group.
     scalars: ClassVar[Mapping[str, Callable[[Group], float]]] = {}
+    #: Those of ``scalars`` that are computed with in double precision, whatever the type of the parameters.
+    precise: ClassVar[frozenset[str]] = frozenset()
     #: Hyperparameters of which the rule only asks whether they are zero or not, to leave work out.
     switches: ClassVar[tuple[str, ...]] = ()
 
@@ -92,8 +94,12 @@ class Optimizer:
         """Raise if a hyperparameter is out of its rule."""
 
     def buffers(self, p: Tensor, group: Group) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the state tensors of ``p``; they start as zeros."""
+        """Names and shapes of the state tensors of ``p``."""
         return {}
+
+    def start(self, name: str, group: Group) -> float:
+        """The number that the state tensor ``name`` is filled with before the first step."""
+        return 0.0
 
     def update(self, p: Tensor, grad: Tensor, state: State, group: Group, live: Mapping[str, Any]) -> None:
         """Move ``p``. ``live`` holds ``scalars``; everything else in ``group`` is fixed once compiled."""
@@ -146,7 +152,7 @@ class Optimizer:
         state = self.state.setdefault(p, {})
         for name, shape in self.buffers(p, group).items():
             if name not in state:
-                state[name] = leaf(np.zeros(shape, p.dtype))
+                state[name] = leaf(np.full(shape, self.start(name, group), p.dtype))
                 state[name].name = join(p.name or "", name)  # what graphs call it
         return state
 
@@ -228,7 +234,8 @@ class _Live(dict[str, Any]):
                 self._refuse()
             return float(scalar(self._group))
 
-        value = self[name] = live_scalar(read, self._dtype)
+        dtype = np.dtype(np.float64) if name in self._optimizer.precise else self._dtype
+        value = self[name] = live_scalar(read, dtype)
         return value
 
     def _refuse(self) -> None:
@@ -258,3 +265,12 @@ def require_flags(op: str, group: Group, names: Sequence[str]) -> None:
     for name in names:
         if not isinstance(group[name], bool):
             fail(ArgumentTypeError(f"{name}={group[name]!r} must be True or False", op=op))
+
+
+def require_betas(op: str, group: Group) -> None:
+    """Raise unless ``betas`` are two numbers from 0 up to, not including, 1."""
+    betas = group["betas"]
+    if not isinstance(betas, tuple | list) or len(betas) != 2:
+        fail(ArgumentTypeError(f"betas={betas!r} must be two numbers", op=op))
+    for k, beta in enumerate(betas):
+        require_number(op, f"betas[{k}]", beta, below=1.0)

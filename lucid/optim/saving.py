@@ -57,7 +57,7 @@ def load_state_dict(optimizer: Optimizer, given: Mapping[str, Any]) -> None:
     for p, own, values in loaded:
         # In place, tensor by tensor: compiled steps hold on to the state tensors they update.
         for name, tensor in optimizer._state_of(p, own).items():
-            tensor.copy_(values.get(name, 0))
+            tensor.copy_(values.get(name, optimizer.start(name, own)))
 
 
 def _groups(optimizer: Optimizer, given: Any, op: str) -> list[Group]:

@@ -18,6 +18,12 @@ MAKERS: dict[str, Callable[[Any], optim.Optimizer]] = {
     "nesterov": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
     "adam": lambda p: optim.Adam(p, lr=0.01, amsgrad=True, weight_decay=0.1),
     "adamw": lambda p: optim.AdamW(p, lr=0.01),
+    "rmsprop": lambda p: optim.RMSprop(p, lr=0.003, momentum=0.5, eps=1e-3, centered=True, weight_decay=0.1),
+    "adagrad": lambda p: optim.Adagrad(p, lr=0.01, lr_decay=0.1, initial_accumulator_value=0.1),
+    "adadelta": lambda p: optim.Adadelta(p, lr=0.5, eps=1e-4),
+    "adamax": lambda p: optim.Adamax(p, lr=0.01, eps=1e-4),
+    "nadam": lambda p: optim.NAdam(p, lr=0.01, weight_decay=0.1, decoupled_weight_decay=True),
+    "radam": lambda p: optim.RAdam(p, lr=0.01, betas=(0.9, 0.9)),  # rectified from the sixth step on
 }
 
 

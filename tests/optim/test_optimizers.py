@@ -57,6 +57,13 @@ X = parameter(1.0)
         (lambda: optim.Adam([X], betas=0.9), ArgumentTypeError, "betas=0.9 must be two numbers"),  # type: ignore[arg-type]
         (lambda: optim.AdamW([X], eps=-1), ArgumentError, "AdamW: eps=-1"),
         (lambda: optim.AdamW([X], weight_decay=-1), ArgumentError, "weight_decay=-1"),
+        (lambda: optim.RMSprop([X], alpha=1.0), ArgumentError, "RMSprop: alpha=1.0 must lie in 0 .. 1"),
+        (lambda: optim.RMSprop([X], centered=None), ArgumentTypeError, "centered=None must be True or False"),  # type: ignore[arg-type]
+        (lambda: optim.Adagrad([X], initial_accumulator_value=-1), ArgumentError, "initial_accumulator_value=-1"),
+        (lambda: optim.Adadelta([X], rho=-0.5), ArgumentError, "Adadelta: rho=-0.5"),
+        (lambda: optim.Adamax([X], betas=(2.0, 0.9)), ArgumentError, "Adamax: betas[0]=2.0"),
+        (lambda: optim.NAdam([X], momentum_decay=-1), ArgumentError, "NAdam: momentum_decay=-1"),
+        (lambda: optim.RAdam([X], decoupled_weight_decay=1), ArgumentTypeError, "decoupled_weight_decay=1 must be"),  # type: ignore[arg-type]
     ],
 )
 def test_refusals(make: Any, error: type[LucidError], message: str) -> None:
@@ -169,7 +176,55 @@ MAKERS: list[Any] = [
     lambda p: optim.SGD(p, lr=0.1, momentum=0.9, dampening=0.5, weight_decay=0.1),
     lambda p: optim.Adam(p, lr=0.1, amsgrad=True),
     lambda p: optim.AdamW(p, lr=0.1),
+    lambda p: optim.RMSprop(p, lr=0.1, momentum=0.5, centered=True),
+    lambda p: optim.Adagrad(p, lr=0.1, lr_decay=0.1, initial_accumulator_value=0.5),
+    optim.Adadelta,
+    optim.Adamax,
+    optim.NAdam,
+    optim.RAdam,
 ]
+
+
+def test_numbers_written_out() -> None:
+    """Two steps on a gradient of 2, by hand."""
+    wanted = {
+        optim.RMSprop: -0.1 * (2 / 0.04**0.5 + 2 / (0.99 * 0.04 + 0.04) ** 0.5),
+        optim.Adagrad: -0.1 * (2 / 4**0.5 + 2 / 8**0.5),
+        optim.Adamax: -0.1 * (1 + 1),
+        optim.RAdam: -0.1 * (2 + 2),  # not rectified before the sixth step
+    }
+    for rule, value in wanted.items():
+        x = parameter(0.0)
+        optimizer = rule([x], lr=0.1)
+        for _ in range(2):
+            x.grad = lucid.tensor([2.0])
+            optimizer.step()
+        assert x.item() == pytest.approx(value, rel=1e-6), rule
+
+
+def test_state_that_does_not_start_at_zero_is_restored_by_an_empty_state_dict() -> None:
+    x = parameter(1.0)
+    for make, name, start in (
+        (lambda: optim.Adagrad([x], initial_accumulator_value=0.5), "sum", 0.5),
+        (lambda: optim.NAdam([x]), "mu_product", 1.0),
+    ):
+        optimizer = make()
+        assert optimizer.state[x][name].sum().item() == start
+        descend(optimizer, x)
+        assert optimizer.state[x][name].sum().item() != start
+        optimizer.load_state_dict({"state": {}, "param_groups": [{"params": [0]}]})
+        assert optimizer.state[x][name].sum().item() == start
+
+
+@pytest.mark.parametrize("rule", [optim.RMSprop, optim.Adagrad, optim.Adadelta, optim.Adamax, optim.NAdam, optim.RAdam])
+def test_gradients_of_zero_and_nan_and_parameters_without_elements(rule: Any) -> None:
+    x, empty = parameter(1.0, 2.0), nn.Parameter(lucid.zeros(0, 3))
+    optimizer = rule([x, empty], lr=0.5)
+    x.grad, empty.grad = lucid.tensor([0.0, float("nan")]), lucid.zeros(0, 3)
+    optimizer.step()
+    assert x[0].item() == 1.0
+    assert lucid.isnan(x[1]).item()
+    assert empty.shape == (0, 3)
 
 
 @pytest.mark.parametrize("make", MAKERS)

@@ -24,6 +24,22 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("AdamW", {}),
     ("AdamW", {"weight_decay": 0.3, "amsgrad": True}),
     ("AdamW", {"betas": (0.0, 0.9), "weight_decay": 0.0}),
+    ("RMSprop", {}),
+    ("RMSprop", {"alpha": 0.8, "eps": 1e-3, "weight_decay": 0.1, "centered": True}),
+    ("RMSprop", {"momentum": 0.9, "maximize": True}),
+    ("Adagrad", {}),
+    ("Adagrad", {"lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.5, "eps": 1e-3}),
+    ("Adagrad", {"maximize": True}),
+    ("Adadelta", {}),
+    ("Adadelta", {"rho": 0.5, "eps": 1e-2, "weight_decay": 0.1, "maximize": True}),
+    ("Adamax", {}),
+    ("Adamax", {"betas": (0.5, 0.7), "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
+    ("NAdam", {}),
+    ("NAdam", {"betas": (0.5, 0.7), "weight_decay": 0.1, "momentum_decay": 0.5, "maximize": True}),
+    ("NAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("RAdam", {}),
+    ("RAdam", {"betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
+    ("RAdam", {"betas": (0.9, 0.6), "weight_decay": 0.1, "decoupled_weight_decay": True}),
 ]
 
 
@@ -53,7 +69,8 @@ def test_twenty_steps(name: str, options: dict[str, Any], dtype: str) -> None:
         optimizer.step()
         oracle.step()
     for p, q in zip(ours, theirs, strict=True):
-        tolerance = 3e-5 if dtype == "float32" else 1e-12
+        # PyTorch keeps NAdam's product of weights in single precision, Lucid in that of the parameter.
+        tolerance = 3e-5 if dtype == "float32" else 1e-6 if name == "NAdam" else 1e-12
         np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=tolerance, atol=tolerance)
 
 
