@@ -1,6 +1,6 @@
 """Layers: modules with parameters, built on the public Tensor API alone."""
 
-from lucid.nn import functional, init
+from lucid.nn import functional, init, utils
 from lucid.nn.activation import LogSoftmax, ReLU, ReLU6, Sigmoid, Softmax, Tanh
 from lucid.nn.containers import ModuleDict, ModuleList, Sequential
 from lucid.nn.conv import Conv2d
@@ -22,4 +22,5 @@ __all__ = [
     "AvgPool2D", "AvgPool2d", "BatchNorm2D", "BatchNorm2d", "Conv2D", "Conv2d", "CrossEntropyLoss", "Dropout",
     "Flatten", "Identity", "Linear", "LogSoftmax", "MSELoss", "MaxPool2D", "MaxPool2d", "Module", "ModuleDict",
     "ModuleList", "Parameter", "ReLU", "ReLU6", "Sequential", "Sigmoid", "Softmax", "Tanh", "functional", "init",
+    "utils",
 ]  # fmt: skip

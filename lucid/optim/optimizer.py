@@ -61,6 +61,8 @@ class Optimizer:
 
     #: Numbers that the rule computes with, as functions of a group.
     scalars: ClassVar[Mapping[str, Callable[[Group], float]]] = {}
+    #: What schedulers keep in a group beside its hyperparameters.
+    scheduled: ClassVar[frozenset[str]] = frozenset(("initial_lr",))
     #: Those of ``scalars`` that are computed with in double precision, whatever the type of the parameters.
     precise: ClassVar[frozenset[str]] = frozenset()
     #: Hyperparameters of which the rule only asks whether they are zero or not, to leave work out.
@@ -114,7 +116,7 @@ class Optimizer:
         """
         if not isinstance(group, Mapping) or "params" not in group:
             fail(ArgumentTypeError('a parameter group must be a dictionary with "params"', op=self.name))
-        unknown = [key for key in group if key != "params" and key not in self.defaults]
+        unknown = [key for key in group if key not in {"params", *self.defaults, *self.scheduled}]
         if unknown:
             known = ", ".join(self.defaults)
             message = f"unknown hyperparameters in a group: {', '.join(map(str, unknown))}"

@@ -68,7 +68,7 @@ def _groups(optimizer: Optimizer, given: Any, op: str) -> list[Group]:
         fail(StateError(f"groups of {sizes} parameters do not fit an optimizer with groups of {own}", op=op))
     groups = []
     for group in given:
-        unknown = [key for key in group if key != "params" and key not in optimizer.defaults]
+        unknown = [key for key in group if key not in {"params", *optimizer.defaults, *optimizer.scheduled}]
         if unknown:
             fail(StateError(f"{', '.join(unknown)} are not hyperparameters of {optimizer.name}", op=op))
         new = {**optimizer.defaults, **group}

@@ -1,0 +1,131 @@
+"""Gradient clipping: what a training step does between ``backward`` and the optimizer. Works in compiled steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from lucid.errors import ArgumentError, ArgumentTypeError, GradientError
+from lucid.functions.arguments import fail, number_of
+from lucid.functions.creation import tensor
+from lucid.functions.elementwise import abs, cast, clip, minimum, sqrt
+from lucid.functions.movement import stack
+from lucid.functions.reductions import max, min, sum
+from lucid.grad_modes import no_grad
+from lucid.nn.arguments import flag, number
+from lucid.tensor import Tensor
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Tensor:
+    """Scale all gradients by one factor, so that their norm, taken as one vector, is at most ``max_norm``.
+
+    Args:
+        parameters: a tensor, or several, of any shapes; those without gradients are passed over.
+        max_norm: the largest norm that is left alone.
+        norm_type: the ``p`` of the norm; ``inf`` for the largest element.
+        error_if_nonfinite: raise if the norm is infinite or NaN, instead of spreading that over all gradients.
+
+    Returns:
+        The norm before, a tensor of shape ().
+
+    Raises:
+        ArgumentTypeError: not tensors, or not numbers.
+        ArgumentError: a negative ``max_norm``.
+        GradientError: with ``error_if_nonfinite``; the gradients are as before.
+        TraceError: ``error_if_nonfinite`` in a compiled function, where the norm is not known.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> x = lucid.tensor([0.0, 0.0], requires_grad=True)
+    >>> (x * lucid.tensor([3.0, 4.0])).sum().backward()
+    >>> nn.utils.clip_grad_norm_(x, max_norm=1.0)
+    Tensor(5.0)
+    >>> round(x.grad.square().sum().item(), 3)
+    1.0
+    """
+    op = "clip_grad_norm_"
+    owners = _with_gradients(op, parameters)
+    most = number(op, "max_norm", max_norm)
+    power = number_of(op, "norm_type", norm_type)
+    flag(op, "error_if_nonfinite", error_if_nonfinite)
+    with no_grad():
+        grads = [p.grad for p in owners if p.grad is not None]
+        if not grads:
+            return tensor(0.0)
+        dtype = np.result_type(*[grad.dtype for grad in grads])
+        norm = _norm(stack([cast(_norm(grad, power), dtype) for grad in grads]), power)
+        if error_if_nonfinite and not math.isfinite(norm.item()):
+            fail(
+                GradientError(
+                    f"the norm of the gradients is {norm.item()}, so they cannot be clipped",
+                    op=op,
+                    hint="error_if_nonfinite=False scales them all the same",
+                )
+            )
+        factor = minimum(most / (norm + 1e-6), 1.0)
+        for p, grad in zip(owners, grads, strict=True):
+            p.grad = grad * cast(factor, grad.dtype)
+    return norm
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Replace every element of the gradients that lies outside ``-clip_value .. clip_value`` by that bound.
+
+    Args:
+        parameters: a tensor, or several, of any shapes; those without gradients are passed over.
+        clip_value: the bound. NaN stays NaN.
+
+    Raises:
+        ArgumentTypeError: not tensors, or not a number.
+        ArgumentError: a negative ``clip_value``.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> x = lucid.tensor([0.0, 0.0], requires_grad=True)
+    >>> (x * lucid.tensor([3.0, -4.0])).sum().backward()
+    >>> nn.utils.clip_grad_value_(x, 3.5)
+    >>> x.grad
+    Tensor([3.0, -3.5])
+    """
+    op = "clip_grad_value_"
+    bound = number(op, "clip_value", clip_value)
+    with no_grad():
+        for p in _with_gradients(op, parameters):
+            p.grad = clip(p.grad, -bound, bound)
+
+
+def _with_gradients(op: str, parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    if not isinstance(parameters, Iterable):
+        fail(
+            ArgumentTypeError(
+                f"parameters must be tensors, not {type(parameters).__name__}", op=op, hint="pass model.parameters()"
+            )
+        )
+    owners = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    for k, p in enumerate(owners):
+        if not isinstance(p, Tensor):
+            fail(ArgumentTypeError(f"parameters[{k}] must be a Tensor, not {type(p).__name__}", op=op))
+    if len({id(p) for p in owners}) != len(owners):
+        fail(ArgumentError("a parameter is given twice", op=op))
+    return [p for p in owners if p.grad is not None]
+
+
+def _norm(x: Tensor, power: float) -> Tensor:
+    """The norm of all elements as one vector."""
+    if power == 2.0:
+        return sqrt(sum(x * x))
+    size = abs(x)
+    if math.isinf(power):
+        return max(size) if power > 0 else min(size)
+    if power == 0.0:
+        return sum(cast(x != 0.0, x.dtype))
+    return sum(size**power) ** (1.0 / power)
