@@ -316,6 +316,15 @@ def test_groups_added_later() -> None:
     assert plateau.get_last_lr() == [0.5, 0.5]
 
 
+@pytest.mark.parametrize("rules", [None, 3, [None, None]])
+def test_functions_that_do_not_fit_change_nothing(rules: Any) -> None:
+    scheduler = S.LambdaLR(sgd(1.0), lambda k: 0.5**k)
+    before = scheduler.state_dict()
+    with pytest.raises(StateError, match="does not fit 1 groups"):
+        scheduler.load_state_dict({**before, "last_epoch": 7, "lr_lambdas": rules})
+    assert scheduler.state_dict() == before
+
+
 def test_composed_state_that_does_not_fit_changes_nothing() -> None:
     o = sgd(1.0)
     chain = S.ChainedScheduler([S.StepLR(o, 1), S.ExponentialLR(o, 0.5)])

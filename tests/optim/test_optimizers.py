@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import math
 import pickle
 import weakref
 from typing import Any
@@ -200,6 +201,70 @@ def test_numbers_written_out() -> None:
             x.grad = lucid.tensor([2.0])
             optimizer.step()
         assert x.item() == pytest.approx(value, rel=1e-6), rule
+
+
+def adadelta_in_full(p: float, grads: list[float]) -> float:
+    square = steps = 0.0
+    for g in grads:
+        square = 0.9 * square + 0.1 * g * g
+        delta = math.sqrt((steps + 1e-6) / (square + 1e-6)) * g
+        steps = 0.9 * steps + 0.1 * delta * delta
+        p -= 0.1 * delta
+    return p
+
+
+def nadam_in_full(p: float, grads: list[float]) -> float:
+    mean = square = 0.0
+    product = 1.0
+    for t, g in enumerate(grads, 1):
+        mu, ahead = (0.9 * (1 - 0.5 * 0.96 ** (0.004 * k)) for k in (t, t + 1))
+        product *= mu
+        mean, square = 0.9 * mean + 0.1 * g, 0.999 * square + 0.001 * g * g
+        looked = ahead * mean / (1 - product * ahead) + (1 - mu) * g / (1 - product)
+        p -= 0.1 * looked / (math.sqrt(square / (1 - 0.999**t)) + 1e-8)
+    return p
+
+
+def radam_in_full(p: float, grads: list[float]) -> float:
+    mean = square = 0.0
+    longest = 2 / (1 - 0.999) - 1
+    for t, g in enumerate(grads, 1):
+        mean, square = 0.9 * mean + 0.1 * g, 0.999 * square + 0.001 * g * g
+        length = longest - 2 * t * 0.999**t / (1 - 0.999**t)
+        step = 0.1 * mean / (1 - 0.9**t)
+        if length > 5:
+            top, bottom = (length - 4) * (length - 2) * longest, (longest - 4) * (longest - 2) * length
+            step *= math.sqrt(top / bottom) * math.sqrt(1 - 0.999**t) / (math.sqrt(square) + 1e-8)
+        p -= step
+    return p
+
+
+def centered_rmsprop_in_full(p: float, grads: list[float]) -> float:
+    mean = square = buffer = 0.0
+    for g in grads:
+        mean, square = 0.99 * mean + 0.01 * g, 0.99 * square + 0.01 * g * g
+        buffer = 0.5 * buffer + g / (math.sqrt(square - mean * mean) + 1e-8)
+        p -= 0.1 * buffer
+    return p
+
+
+@pytest.mark.parametrize(
+    ("rule", "options", "formula"),
+    [
+        (optim.Adadelta, {}, adadelta_in_full),
+        (optim.NAdam, {}, nadam_in_full),
+        (optim.RAdam, {}, radam_in_full),
+        (optim.RMSprop, {"centered": True, "momentum": 0.5}, centered_rmsprop_in_full),
+    ],
+)
+def test_ten_steps_by_the_formulas(rule: Any, options: dict[str, Any], formula: Any) -> None:
+    x = parameter(2.0)
+    optimizer = rule([x], lr=0.1, **options)
+    grads = [3.0, -1.0, 0.5, 2.0, -4.0, 1.0, 0.25, 5.0, -2.0, 1.5]
+    for g in grads:
+        x.grad = lucid.tensor([g])
+        optimizer.step()
+    assert x.item() == pytest.approx(formula(2.0, grads), rel=2e-6)
 
 
 def test_state_that_does_not_start_at_zero_is_restored_by_an_empty_state_dict() -> None:

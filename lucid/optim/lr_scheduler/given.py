@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from lucid.errors import ArgumentTypeError, StateError
-from lucid.functions.arguments import fail
+from lucid.functions.arguments import fail, is_several, shown
 from lucid.optim.lr_scheduler.scheduler import LRScheduler, per_group, require_optimizer
 from lucid.optim.optimizer import Optimizer
 
@@ -34,8 +34,8 @@ class _GivenLR(LRScheduler):
     def _take(self, state: Mapping[str, Any]) -> None:
         rest = dict(state)
         rules = rest.pop("lr_lambdas")
-        if len(rules) != len(self.lr_lambdas):
-            message = f"lr_lambdas of {len(rules)} groups do not fit {len(self.lr_lambdas)}"
+        if not is_several(rules) or len(rules) != len(self.lr_lambdas):
+            message = f"lr_lambdas={shown(rules)} does not fit {len(self.lr_lambdas)} groups"
             fail(StateError(message, op=f"{self.name}.load_state_dict"))
         super()._take(rest)
         for rule, attributes in zip(self.lr_lambdas, rules, strict=True):
