@@ -10,13 +10,10 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lucid.ir.memory import ALIGNMENT
+
 if TYPE_CHECKING:
     from lucid.codegen.loops import Kernel
-
-ALIGNMENT = 64
-
-#: Bytes from which on an output begins on a cache line too, as every value inside does.
-ALIGNED_OUTPUT = 32 * 1024
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from math import ceil, prod
 
 from lucid.codegen.access import Access, Placed, accesses, coefficient
 from lucid.codegen.order import kept
-from lucid.codegen.plan import ALIGNED_OUTPUT
 from lucid.codegen.schedule import MapReduce, Naive, Schedule
 from lucid.codegen.spec import EXPENSIVE, cost
 from lucid.codegen.strides import LONGEST_STEP
@@ -18,6 +17,7 @@ from lucid.codegen.target import Target
 from lucid.codegen.windows import is_window
 from lucid.ir.expr import Axis, Expr, Reduce, free_axes, walk
 from lucid.ir.index import affine
+from lucid.ir.memory import ALIGNED_OUTPUT
 
 #: Vectors side by side in a reduction over an outer axis: a run of 512 bytes, and accumulators for eight sums.
 STRIP = 8

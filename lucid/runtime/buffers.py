@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from lucid.codegen.plan import ALIGNED_OUTPUT
 from lucid.ir.graph import Array
+from lucid.ir.memory import ALIGNED_OUTPUT
 from lucid.ir.types import DType
 
 #: Bytes from which an array's memory is kept for the next one; the C library recycles smaller ones itself.
