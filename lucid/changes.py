@@ -1,6 +1,7 @@
-"""A count of changes to modules and of what they hold: while it stands still, what was once found there still holds.
+"""Counts of changes: while one stands still, what was once found still holds.
 
-Compiled functions look at it at every call, so that they need not look at every attribute of every module.
+One is of changes to modules and to what they hold, one of new values of tensors. Compiled functions look at them at
+every call, so that they need not look at every attribute of every module and at every parameter.
 """
 
 from __future__ import annotations
@@ -12,18 +13,24 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 _numbers = itertools.count(1)
-_latest = 0
+
+#: Another number whenever a module, or what it holds, has changed. To be read; ``touch`` changes it.
+latest = 0
+
+#: Another number whenever a watched tensor was given new values, or its memory was handed out. To be read.
+written = 0
 
 
 def touch() -> None:
     """Something changed: an attribute, a registered tensor or module, a hook, whether a leaf wants a gradient."""
-    global _latest
-    _latest = next(_numbers)
+    global latest
+    latest = next(_numbers)
 
 
-def count() -> int:
-    """Another number whenever something has changed."""
-    return _latest
+def write() -> None:
+    """A watched tensor has other values, or may have from here on without notice."""
+    global written
+    written = next(_numbers)
 
 
 class Watched(dict[K, V]):

@@ -81,6 +81,11 @@ class CompiledGraph:
             self._dump()
         return self._executable
 
+    @property
+    def ready(self) -> Executable | None:
+        """The machine code, if there is some and every run of it is as good as a call of this."""
+        return None if self._checked else self._executable
+
     def _passes(self) -> str:
         """The graph after each pass that changed it."""
         texts: list[str] = []
@@ -94,10 +99,13 @@ class CompiledGraph:
         DEFAULT(self.source, observe)
         return "\n".join(texts)
 
-    def __call__(self, arrays: Sequence[Array], refresh: bool = True) -> list[Array]:
-        """Run on one array per input; ``refresh=False`` promises that no parameter changed since the last run."""
+    def __call__(self, arrays: Sequence[Array], refresh: bool = True, mark: int | None = None) -> list[Array]:
+        """Run on one array per input; ``refresh=False`` promises that no parameter changed since the last run.
+
+        ``mark`` is as for ``Executable``.
+        """
         if not self._checked:
-            return (self._executable or self.executable)(arrays, refresh=refresh)
+            return (self._executable or self.executable)(arrays, refresh=refresh, mark=mark)
         before = [a.copy() for a in arrays] if self.in_place else arrays
         results = self.executable(arrays, refresh=refresh)
         self._check(before, results)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 from lucid import changes
 from lucid.bindings import State
 from lucid.compiled_graph import STAGES, CompiledGraph
-from lucid.eager import Recorded, live_scalar, mode
+from lucid.eager import DEAD, Recorded, live_scalar, mode
 from lucid.errors import ArgumentError, ArgumentTypeError, TraceError
 from lucid.functions.arguments import fail
 from lucid.runtime.orders import order_of
@@ -46,7 +46,7 @@ class _Repeat:
 
     def __init__(self, traced: TracedFunction, arguments: Arguments, seen: tuple[Any, ...]):
         self.traced = traced
-        self.count = changes.count()
+        self.count = changes.latest
         self.grad = mode.grad
         self.seen = seen
         self.kinds = [
@@ -55,17 +55,17 @@ class _Repeat:
 
     def fits(self, args: tuple[Any, ...], surroundings: Surroundings) -> bool:
         """Whether the version serves a call with these positional arguments."""
-        if self.count != changes.count() or self.grad is not mode.grad or len(args) != len(self.kinds):
+        if self.count != changes.latest or self.grad is not mode.grad or len(args) != len(self.kinds):
             return False
         for tensor, (type, live, is_leaf, order) in zip(args, self.kinds, strict=True):
             if not isinstance(tensor, Recorded):
                 return False
             record = tensor._record
-            if record.call.type is not type or (record.state != 0) is not live:
+            if record.call.type is not type or (record.state != DEAD) is not live:
                 return False
             if live and (record.owner is not None) is not is_leaf:
                 return False
-            if order_of(tensor._data) != order:
+            if not (tensor._data.flags.c_contiguous and order is None) and order_of(tensor._data) != order:
                 return False
         if len(args) > 1 and len({id(a) for a in args}) < len(args):
             return False

@@ -241,11 +241,7 @@ def tensor_of(data: Array, record: Record) -> Tensor:
 
 def leaf_record(tensor: Recorded, type: TensorType, live: bool) -> Record:
     """The record of a tensor that no operation made."""
-    return _leaf_record(tensor, input_call(type), live)
-
-
-def _leaf_record(tensor: Recorded, call: Call, live: bool) -> Record:
-    record = Record(call, (), here(), LIVE if live else DEAD, 0)
+    record = Record(input_call(type), (), here(), LIVE if live else DEAD, 0)
     record.owner = ref(tensor)  # type: ignore[arg-type]  # every Recorded a user meets is a Tensor
     return record
 
@@ -267,7 +263,8 @@ def leaf_like(call: Call, data: Array) -> Tensor:
     """As ``leaf`` where the call of an input of this type is at hand."""
     result = _new(_result_class)
     result._data = data
-    result._record = _leaf_record(result, call, False)
+    result._record = record = Record(call, (), here(), DEAD, 0)
+    record.owner = ref(result)
     return result  # type: ignore[no-any-return]  # as above
 
 

@@ -28,7 +28,7 @@ class ModuleState:
     def __init__(self, roots: Sequence[Any]):
         self.roots = list(roots)
         self.modules = all_modules(roots)
-        self.count = changes.count()
+        self.count = changes.latest
         #: Whether an attribute can change without being assigned.
         self.mutable = False
         parts: list[Any] = []
@@ -42,7 +42,7 @@ class ModuleState:
 
     def holds_for(self, roots: Sequence[Any]) -> bool:
         """Whether looking again at ``roots`` would find the same."""
-        if self.mutable or self.count != changes.count() or len(roots) != len(self.roots):
+        if self.mutable or self.count != changes.latest or len(roots) != len(self.roots):
             return False
         return all(a is b for a, b in zip(roots, self.roots, strict=True))
 

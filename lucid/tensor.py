@@ -54,6 +54,8 @@ class Tensor(Methods):
     _base: Tensor | None = None
     #: True if the memory belongs to the result of an operation.
     _shared: bool = False
+    #: True if a compiled function asks to be told of new values.
+    _watched: bool = False
     #: Serial number of the trace during which this tensor was made from Python data; 0 if none.
     _born_in: int = 0
 
@@ -263,6 +265,8 @@ class Tensor(Methods):
         self._renew(self._record.state == LIVE)
         self._data = data
         self._version += 1
+        if self._watched:
+            changes.write()
         self._escaped = self._shared = False
         self._base = None
 
@@ -289,6 +293,8 @@ class Tensor(Methods):
             array.flags.writeable = False
             return array
         root._escaped = self._escaped = True
+        if root._watched:
+            changes.write()
         if root._record.value is not None:  # a pending backward must not see what is written from here on
             root._record.value = root._record.value.copy()
         return array
@@ -383,7 +389,7 @@ class Tensor(Methods):
         result: Tensor = object.__new__(type(self))
         memo[id(self)] = result
         for key, value in self.__dict__.items():
-            if key not in ("_data", "_record", "_base", "_born_in"):
+            if key not in ("_data", "_record", "_base", "_born_in", "_watched"):
                 result.__dict__[key] = copy.deepcopy(value, memo)
         result._escaped = result._shared = False
         result._data = self._value("deepcopy").copy()
@@ -403,7 +409,9 @@ class Tensor(Methods):
         if not self.is_leaf:
             self._refuse_copy()
         state = {
-            k: v for k, v in self.__dict__.items() if k not in ("_record", "_base", "_shared", "_escaped", "_born_in")
+            k: v
+            for k, v in self.__dict__.items()
+            if k not in ("_record", "_base", "_shared", "_escaped", "_born_in", "_watched")
         }
         state["_data"] = self._value("pickle")
         state["requires_grad"] = self.requires_grad

@@ -102,6 +102,9 @@ class TracedFunction:
             self._edges(forward, orders),
         )
         self._seen: list[tuple[Any, int]] = []
+        #: For a call that has nothing to do but run: of each input that moves, its place and that of its argument.
+        self._moving = [(k, b.index) for k, b in enumerate(bindings) if isinstance(b, Argument)]
+        self._direct = self._simple and len(self._moving) + len(self._steady) == len(bindings)
 
     def _edges(self, graph: Graph, orders: Sequence[Order | None]) -> Orders:
         """In which order arguments lie, and results will; what is updated is kept in C order."""
@@ -121,7 +124,7 @@ class TracedFunction:
     def misfit(self, arguments: Sequence[Tensor]) -> str | None:
         """Why this trace cannot serve a call of equal signature: something outside changed. None if it can."""
         moved: list[tuple[State, Any]] = []
-        count = changes.count()
+        count = changes.latest
         for place, type, live in self.captured if count != self._checked else ():
             binding: Any = place
             tensor: Any = place.captured
@@ -146,6 +149,7 @@ class TracedFunction:
                 return f"{guarded.name}.grad is {now!r} instead of {type!r}"
         for state, found in moved:
             state.captured = found
+            changes.write()
         self._checked = count
         return None
 
@@ -153,10 +157,21 @@ class TracedFunction:
     def __call__(self, arguments: Sequence[Tensor]) -> Any:
         """Run on the tensors of a call."""
         self.calls += 1
+        written = changes.written
+        executable = self.forward.ready if self._direct else None
+        if executable is not None and executable.mark == written:
+            moved = []  # a comprehension would cost more
+            for k, index in self._moving:
+                moved.append((k, arguments[index]._data))
+            result = executable.again(moved, written)
+            if result is not None:
+                return leaf_like(self._calls[0], result)
         for k in self._in_place.values():
             self._make_exclusive(self.bindings[k].tensor(arguments))
         arrays = [b.array(arguments) for b in self.bindings]
-        results = self.forward(arrays, bool(self._steady) and self._must_refresh())
+        settled = self._direct and all(_is_settled(b.captured) for b in self._steady)
+        refresh = bool(self._steady) and self._must_refresh()
+        results = self.forward(arrays, refresh, written if settled else None)
         if self._simple:
             return leaf_like(self._calls[0], results[0])
         tensors: list[Any] = [None] * self.results
@@ -198,13 +213,20 @@ class TracedFunction:
         """Whether a steady input changed since the last run, or may have."""
         for binding, (tensor, version) in zip(self._steady, self._seen, strict=False):
             now = binding.captured
-            if now is not tensor or now._version != version or now._escaped or now._shared or now._base is not None:
+            if now is not tensor or now._version != version or not _is_settled(now):
                 break
         else:
             if len(self._seen) == len(self._steady):
                 return False
+        for binding in self._steady:
+            binding.captured._watched = True
         self._seen = [(b.captured, b.captured._version) for b in self._steady]
         return True
+
+
+def _is_settled(tensor: Tensor) -> bool:
+    """Whether the tensor's values cannot change without notice."""
+    return not (tensor._escaped or tensor._shared or tensor._base is not None)
 
 
 def _filled(tree: Any, arguments: Sequence[Tensor]) -> Any:

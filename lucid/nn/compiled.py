@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lucid.compiler import CompiledFunction
+from lucid.ir.location import enter_module, leave_module
 from lucid.nn.module import Module
 
 
@@ -33,6 +34,16 @@ class CompiledModule(Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.compiled(*args, **kwargs)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        own = self.__dict__
+        if own["_forward_hooks"] or own["_forward_pre_hooks"]:
+            return super().__call__(*args, **kwargs)
+        before = enter_module(own["_called_as"])
+        try:
+            return own["_compiled"](*args, **kwargs)
+        finally:
+            leave_module(before)
 
     @property
     def compiled(self) -> CompiledFunction:

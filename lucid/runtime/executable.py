@@ -144,6 +144,8 @@ class Executable:
         self._parallel, self._scratch_size = binary.parallel, binary.scratch
         self._lock = threading.Lock()
         self._fresh = False
+        #: What the caller knows the last call's arrays by; None if that call is of no use to the next.
+        self.mark: int | None = None
 
     def _maker(self, output: int) -> Callable[[], Array]:
         type, order = self._outputs[output], self._orders.outputs.get(output)
@@ -183,47 +185,75 @@ class Executable:
             "output": table[outputs:],
         }
 
-    def __call__(self, arrays: Sequence[Array], *, refresh: bool = True) -> list[Array]:
+    def __call__(self, arrays: Sequence[Array], *, refresh: bool = True, mark: int | None = None) -> list[Array]:
         """Run on one array per graph input; returns one array per output.
 
         Args:
             arrays: types as the graph's inputs. Those that do not lie as the code expects are copied.
             refresh: False promises that no parameter changed since the last call: the prologue is skipped.
+            mark: what the caller will know these arrays by; see ``again``.
         """
         if len(arrays) != len(self._types):
             raise IRError(f"the graph has {len(self._types)} inputs, but {len(arrays)} arrays were given")
         with self._lock:
+            self.mark = None
             # contiguous copies live until the call returns
             held = [
                 self._place(k, a) for k, (a, last) in enumerate(zip(arrays, self._last, strict=True)) if last() is not a
             ]
-            table = self._table
             results: list[Array] = []
             for make, slot in self._makers:
                 if make is None:
                     results.append(arrays[slot])
                     continue
                 result = make()
-                table[slot] = address(result)
+                self._table[slot] = address(result)
                 results.append(result)
-            table[THREADS] = pool = POOL.take() if self._parallel else 0
-            if self._scratch_size and self._threads_memory.size < self._scratch_size * POOL.size:
-                self._threads_memory = _aligned_bytes(self._scratch_size * POOL.size)
-                table[SCRATCH] = self._threads_memory.ctypes.data
-            try:
-                if self._prologue is not None and (refresh or not self._fresh):
-                    self._prologue(self._address)
-                    self._fresh = True
-                self._run(self._address)
-            finally:
-                if pool:
-                    POOL.give()
+            self._compute(refresh)
             del held
             for k in self._scratch:
                 target = arrays[self.in_place[k]]
                 np.copyto(target, results[k])
                 results[k] = target
+            self.mark = mark
         return results
+
+    def again(self, moved: Sequence[tuple[int, Array]], mark: int) -> Array | None:
+        """As a call with the last call's arrays, but for those given with their places; the only output.
+
+        None if the last call's arrays were not those that ``mark`` stands for. No parameter has changed since.
+        """
+        make, slot = self._makers[0]
+        if make is None:
+            raise IRError("an output that is written over an input needs all the arrays")
+        held = []  # as in a call; a comprehension would cost more than all else here
+        with self._lock:
+            if self.mark != mark:
+                return None
+            for k, array in moved:
+                if self._last[k]() is not array:
+                    held.append(self._place(k, array))
+            result = make()
+            self._table[slot] = address(result)
+            self._compute(False)
+        return result
+
+    def _compute(self, refresh: bool) -> None:
+        """Run on what the table of addresses says."""
+        pool = 0
+        if self._parallel:
+            self._table[THREADS] = pool = POOL.take()
+        if self._scratch_size and self._threads_memory.size < self._scratch_size * POOL.size:
+            self._threads_memory = _aligned_bytes(self._scratch_size * POOL.size)
+            self._table[SCRATCH] = self._threads_memory.ctypes.data
+        try:
+            if self._prologue is not None and (refresh or not self._fresh):
+                self._prologue(self._address)
+                self._fresh = True
+            self._run(self._address)
+        finally:
+            if pool:
+                POOL.give()
 
     def _place(self, k: int, array: Array) -> Array:
         """Put the address of an input into the table; the array that lies there, a copy if it lies otherwise."""
