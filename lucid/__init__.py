@@ -13,99 +13,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lucid import errors, random
+from lucid import errors, functions, random
 from lucid.autodiff import differentiate
 from lucid.backward import grad
 from lucid.capture import evaluate, graph
-from lucid.functions.creation import (
-    arange,
-    empty,
-    eye,
-    from_numpy,
-    full,
-    full_like,
-    linspace,
-    ones,
-    ones_like,
-    zeros,
-    zeros_like,
-)
-from lucid.functions.elementwise import (
-    abs,
-    add,
-    ceil,
-    clip,
-    cos,
-    div,
-    erf,
-    exp,
-    expm1,
-    floor,
-    isfinite,
-    isinf,
-    isnan,
-    log,
-    log1p,
-    logical_and,
-    logical_not,
-    logical_or,
-    maximum,
-    minimum,
-    mul,
-    neg,
-    pow,
-    relu,
-    round,
-    rsqrt,
-    sigmoid,
-    sign,
-    sin,
-    sqrt,
-    square,
-    sub,
-    tanh,
-    where,
-)
-from lucid.functions.elementwise import clip as clamp
-from lucid.functions.indexing import index_select, one_hot, take
-from lucid.functions.linalg import dot, matmul, outer
-from lucid.functions.memory import channels_last, channels_last_3d, contiguous_format, preserve_format
-from lucid.functions.movement import (
-    broadcast_to,
-    cat,
-    chunk,
-    concat,
-    expand,
-    flatten,
-    flip,
-    moveaxis,
-    pad,
-    permute,
-    reshape,
-    split,
-    squeeze,
-    stack,
-    swapaxes,
-    tile,
-    transpose,
-    unsqueeze,
-)
-from lucid.functions.reductions import (
-    all,
-    any,
-    argmax,
-    argmin,
-    log_softmax,
-    logsumexp,
-    max,
-    mean,
-    min,
-    prod,
-    softmax,
-    std,
-    sum,
-    var,
-)
+from lucid.functions import *  # noqa: F403
 from lucid.grad_modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from lucid.ir.graph import Graph
 from lucid.ir.text import parse_graph, print_graph
@@ -126,7 +38,7 @@ from lucid.random import bernoulli, manual_seed, rand, rand_like, randint, randn
 from lucid.tensor import Tensor
 
 # Last of all: the function takes the name of the module it comes after.
-from lucid.functions.creation import tensor  # isort: skip
+from lucid.functions.creation import tensor  # noqa: F401 isort: skip
 
 __version__ = "0.1.0"
 
@@ -165,17 +77,47 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "Graph", "Tensor", "abs", "add", "all", "any", "arange", "argmax", "argmin", "as_dtype", "bernoulli", "bool_",
-    "broadcast_to", "cat", "ceil", "channels_last", "channels_last_3d", "chunk", "clamp", "clip", "compile",
-    "compiler", "concat", "contiguous_format", "cos", "data", "differentiate", "div", "dot", "empty", "enable_grad",
-    "erf", "errors", "evaluate", "exp", "expand", "expm1", "eye", "flatten", "flip", "float32", "float64", "floor",
-    "from_numpy", "full", "full_like", "get_num_threads", "grad", "graph", "index_select", "int8", "int16", "int32",
-    "int64", "is_grad_enabled", "isfinite", "isinf", "isnan", "linspace", "load", "log", "log1p", "log_softmax",
-    "logical_and", "logical_not", "logical_or", "logsumexp", "manual_seed", "matmul", "max", "maximum", "mean", "min",
-    "minimum", "moveaxis", "mul", "neg", "nn", "no_grad", "one_hot", "ones", "ones_like", "optim", "outer", "pad",
-    "parse_graph", "permute", "pow", "preserve_format", "print_graph", "prod", "rand", "rand_like", "randint",
-    "randn", "randn_like", "random", "randperm", "relu", "reshape", "round", "rsqrt", "save", "set_grad_enabled",
-    "set_num_threads", "sigmoid", "sign", "sin", "softmax", "split", "sqrt", "square", "squeeze", "stack", "std",
-    "sub", "sum", "swapaxes", "take", "tanh", "tensor", "tile", "transpose", "uint8", "uint32", "uint64", "unsqueeze",
-    "var", "where", "zeros", "zeros_like",
+    "Graph",
+    "Tensor",
+    "as_dtype",
+    "bernoulli",
+    "bool_",
+    "compile",
+    "compiler",
+    "data",
+    "differentiate",
+    "enable_grad",
+    "errors",
+    "evaluate",
+    "float32",
+    "float64",
+    "get_num_threads",
+    "grad",
+    "graph",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "is_grad_enabled",
+    "load",
+    "manual_seed",
+    "nn",
+    "no_grad",
+    "optim",
+    "parse_graph",
+    "print_graph",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
+    "random",
+    "randperm",
+    "save",
+    "set_grad_enabled",
+    "set_num_threads",
+    "uint8",
+    "uint32",
+    "uint64",
 ]  # fmt: skip
+__all__ += functions.__all__

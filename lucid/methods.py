@@ -6,10 +6,11 @@ import builtins
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from lucid.eager import Recorded, apply
+from lucid.eager import apply
 from lucid.errors import ArgumentTypeError, MissingAttributeError
 from lucid.functions import elementwise, indexing, linalg, memory, movement, reductions
 from lucid.functions.arguments import fail
+from lucid.inplace import InPlace
 from lucid.ir.graph import OPS
 from lucid.ir.types import as_dtype, bool_, float32, float64, int32, int64
 from lucid.promotion import binary, cast
@@ -33,7 +34,7 @@ _UNARY_UFUNCS: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Methods(Recorded):
+class Methods(InPlace):
     """Arithmetic, elementwise functions, reductions and movements, as methods."""
 
     __array_priority__ = 1000
@@ -148,97 +149,131 @@ class Methods(Recorded):
         return movement.swapaxes(self, -1, -2)
 
     # --- elementwise ---
-    def exp(self) -> Tensor:
-        return elementwise.exp(self)
+    abs = elementwise.abs
+    absolute = elementwise.absolute
+    neg = elementwise.neg
+    negative = elementwise.negative
+    positive = elementwise.positive
+    sign = elementwise.sign
+    sgn = elementwise.sgn
+    signbit = elementwise.signbit
+    copysign = elementwise.copysign
+    heaviside = elementwise.heaviside
 
-    def expm1(self) -> Tensor:
-        return elementwise.expm1(self)
+    exp = elementwise.exp
+    exp2 = elementwise.exp2
+    expm1 = elementwise.expm1
+    log = elementwise.log
+    log2 = elementwise.log2
+    log10 = elementwise.log10
+    log1p = elementwise.log1p
+    logaddexp = elementwise.logaddexp
+    logaddexp2 = elementwise.logaddexp2
+    logit = elementwise.logit
+    sigmoid = elementwise.sigmoid
+    erf = elementwise.erf
+    erfc = elementwise.erfc
+    xlogy = elementwise.xlogy
 
-    def log(self) -> Tensor:
-        return elementwise.log(self)
+    sqrt = elementwise.sqrt
+    rsqrt = elementwise.rsqrt
+    square = elementwise.square
+    reciprocal = elementwise.reciprocal
+    pow = elementwise.pow
+    float_power = elementwise.float_power
+    ldexp = elementwise.ldexp
 
-    def log1p(self) -> Tensor:
-        return elementwise.log1p(self)
+    sin = elementwise.sin
+    cos = elementwise.cos
+    tan = elementwise.tan
+    asin = elementwise.asin
+    acos = elementwise.acos
+    atan = elementwise.atan
+    atan2 = elementwise.atan2
+    arcsin = elementwise.arcsin
+    arccos = elementwise.arccos
+    arctan = elementwise.arctan
+    arctan2 = elementwise.arctan2
+    sinc = elementwise.sinc
+    deg2rad = elementwise.deg2rad
+    rad2deg = elementwise.rad2deg
+    hypot = elementwise.hypot
 
-    def sqrt(self) -> Tensor:
-        return elementwise.sqrt(self)
+    sinh = elementwise.sinh
+    cosh = elementwise.cosh
+    tanh = elementwise.tanh
+    asinh = elementwise.asinh
+    acosh = elementwise.acosh
+    atanh = elementwise.atanh
+    arcsinh = elementwise.arcsinh
+    arccosh = elementwise.arccosh
+    arctanh = elementwise.arctanh
 
-    def rsqrt(self) -> Tensor:
-        return elementwise.rsqrt(self)
+    floor = elementwise.floor
+    ceil = elementwise.ceil
+    round = elementwise.round
+    trunc = elementwise.trunc
+    fix = elementwise.fix
+    frac = elementwise.frac
 
-    def square(self) -> Tensor:
-        return elementwise.square(self)
+    add = elementwise.add
+    sub = elementwise.sub
+    subtract = elementwise.subtract
+    mul = elementwise.mul
+    multiply = elementwise.multiply
+    div = elementwise.div
+    divide = elementwise.divide
+    true_divide = elementwise.true_divide
+    floor_divide = elementwise.floor_divide
+    remainder = elementwise.remainder
+    fmod = elementwise.fmod
+    lerp = elementwise.lerp
+    addcmul = elementwise.addcmul
+    addcdiv = elementwise.addcdiv
 
-    def sin(self) -> Tensor:
-        return elementwise.sin(self)
+    eq = elementwise.eq
+    ne = elementwise.ne
+    lt = elementwise.lt
+    le = elementwise.le
+    gt = elementwise.gt
+    ge = elementwise.ge
+    not_equal = elementwise.not_equal
+    less = elementwise.less
+    less_equal = elementwise.less_equal
+    greater = elementwise.greater
+    greater_equal = elementwise.greater_equal
+    isclose = elementwise.isclose
+    allclose = elementwise.allclose
+    equal = elementwise.equal
 
-    def cos(self) -> Tensor:
-        return elementwise.cos(self)
+    isnan = elementwise.isnan
+    isinf = elementwise.isinf
+    isfinite = elementwise.isfinite
+    isposinf = elementwise.isposinf
+    isneginf = elementwise.isneginf
+    nan_to_num = elementwise.nan_to_num
 
-    def tanh(self) -> Tensor:
-        return elementwise.tanh(self)
+    logical_not = elementwise.logical_not
+    logical_and = elementwise.logical_and
+    logical_or = elementwise.logical_or
+    logical_xor = elementwise.logical_xor
 
-    def erf(self) -> Tensor:
-        return elementwise.erf(self)
+    bitwise_not = elementwise.bitwise_not
+    bitwise_and = elementwise.bitwise_and
+    bitwise_or = elementwise.bitwise_or
+    bitwise_xor = elementwise.bitwise_xor
+    bitwise_left_shift = elementwise.bitwise_left_shift
+    bitwise_right_shift = elementwise.bitwise_right_shift
 
-    def sigmoid(self) -> Tensor:
-        return elementwise.sigmoid(self)
-
-    def relu(self) -> Tensor:
-        return elementwise.relu(self)
-
-    def abs(self) -> Tensor:
-        return elementwise.abs(self)
-
-    def neg(self) -> Tensor:
-        return elementwise.neg(self)
-
-    def sign(self) -> Tensor:
-        return elementwise.sign(self)
-
-    def floor(self) -> Tensor:
-        return elementwise.floor(self)
-
-    def ceil(self) -> Tensor:
-        return elementwise.ceil(self)
-
-    def round(self) -> Tensor:
-        return elementwise.round(self)
-
-    def isnan(self) -> Tensor:
-        return elementwise.isnan(self)
-
-    def isinf(self) -> Tensor:
-        return elementwise.isinf(self)
-
-    def isfinite(self) -> Tensor:
-        return elementwise.isfinite(self)
-
-    def add(self, other: Any) -> Tensor:
-        return binary("add", self, other)
-
-    def sub(self, other: Any) -> Tensor:
-        return binary("sub", self, other)
-
-    def mul(self, other: Any) -> Tensor:
-        return binary("mul", self, other)
-
-    def div(self, other: Any) -> Tensor:
-        return binary("div", self, other)
-
-    def pow(self, exponent: Any) -> Tensor:
-        return elementwise.pow(self, exponent)
-
-    def maximum(self, other: Any) -> Tensor:
-        return elementwise.maximum(self, other)
-
-    def minimum(self, other: Any) -> Tensor:
-        return elementwise.minimum(self, other)
-
-    def clip(self, min: Any = None, max: Any = None) -> Tensor:
-        return elementwise.clip(self, min, max)
-
-    clamp = clip
+    maximum = elementwise.maximum
+    minimum = elementwise.minimum
+    fmax = elementwise.fmax
+    fmin = elementwise.fmin
+    clip = elementwise.clip
+    clamp = elementwise.clamp
+    clamp_min = elementwise.clamp_min
+    clamp_max = elementwise.clamp_max
+    relu = elementwise.relu
 
     def where(self, condition: Any, other: Any) -> Tensor:
         """``self`` where ``condition`` holds, else ``other``."""
@@ -281,109 +316,41 @@ class Methods(Recorded):
         return cast(self, as_dtype(dtype))  # type: ignore[arg-type]  # Tensor is the only subclass users meet
 
     # --- reductions ---
-    def sum(
-        self, axis: Any = None, keepdims: Any = False, *, dtype: object = None, dim: Any = None, keepdim: Any = False
-    ) -> Tensor:
-        return reductions.sum(self, axis, keepdims, dtype=dtype, dim=dim, keepdim=keepdim)
-
-    def prod(self, axis: Any = None, keepdims: Any = False, *, dim: Any = None, keepdim: Any = False) -> Tensor:
-        return reductions.prod(self, axis, keepdims, dim=dim, keepdim=keepdim)
-
-    def mean(self, axis: Any = None, keepdims: Any = False, *, dim: Any = None, keepdim: Any = False) -> Tensor:
-        return reductions.mean(self, axis, keepdims, dim=dim, keepdim=keepdim)
-
-    def var(
-        self, axis: Any = None, keepdims: Any = False, *, correction: Any = 0, dim: Any = None, keepdim: Any = False
-    ) -> Tensor:
-        return reductions.var(self, axis, keepdims, correction=correction, dim=dim, keepdim=keepdim)
-
-    def std(
-        self, axis: Any = None, keepdims: Any = False, *, correction: Any = 0, dim: Any = None, keepdim: Any = False
-    ) -> Tensor:
-        return reductions.std(self, axis, keepdims, correction=correction, dim=dim, keepdim=keepdim)
-
-    def max(self, axis: Any = None, keepdims: Any = False, *, dim: Any = None, keepdim: Any = False) -> Tensor:
-        return reductions.max(self, axis, keepdims, dim=dim, keepdim=keepdim)
-
-    def min(self, axis: Any = None, keepdims: Any = False, *, dim: Any = None, keepdim: Any = False) -> Tensor:
-        return reductions.min(self, axis, keepdims, dim=dim, keepdim=keepdim)
-
-    def argmax(self, axis: Any = None, keepdims: Any = False, *, dim: Any = None, keepdim: Any = False) -> Tensor:
-        return reductions.argmax(self, axis, keepdims, dim=dim, keepdim=keepdim)
-
-    def argmin(self, axis: Any = None, keepdims: Any = False, *, dim: Any = None, keepdim: Any = False) -> Tensor:
-        return reductions.argmin(self, axis, keepdims, dim=dim, keepdim=keepdim)
-
-    def all(self, axis: Any = None, keepdims: Any = False, *, dim: Any = None, keepdim: Any = False) -> Tensor:
-        return reductions.all(self, axis, keepdims, dim=dim, keepdim=keepdim)
-
-    def any(self, axis: Any = None, keepdims: Any = False, *, dim: Any = None, keepdim: Any = False) -> Tensor:
-        return reductions.any(self, axis, keepdims, dim=dim, keepdim=keepdim)
-
-    def logsumexp(self, axis: Any = None, keepdims: Any = False, *, dim: Any = None, keepdim: Any = False) -> Tensor:
-        return reductions.logsumexp(self, axis, keepdims, dim=dim, keepdim=keepdim)
-
-    def softmax(self, axis: Any = None, *, dim: Any = None) -> Tensor:
-        return reductions.softmax(self, axis, dim=dim)
-
-    def log_softmax(self, axis: Any = None, *, dim: Any = None) -> Tensor:
-        return reductions.log_softmax(self, axis, dim=dim)
+    sum = reductions.sum
+    prod = reductions.prod
+    mean = reductions.mean
+    var = reductions.var
+    std = reductions.std
+    max = reductions.max
+    min = reductions.min
+    argmax = reductions.argmax
+    argmin = reductions.argmin
+    all = reductions.all
+    any = reductions.any
+    logsumexp = reductions.logsumexp
+    softmax = reductions.softmax
+    log_softmax = reductions.log_softmax
 
     # --- movement ---
-    def reshape(self, *shape: Any) -> Tensor:
-        return movement.reshape(self, *shape)
+    reshape = movement.reshape
+    flatten = movement.flatten
+    squeeze = movement.squeeze
+    unsqueeze = movement.unsqueeze
+    transpose = movement.transpose
+    permute = movement.permute
+    swapaxes = movement.swapaxes
+    moveaxis = movement.moveaxis
+    broadcast_to = movement.broadcast_to
+    expand = movement.expand
+    tile = movement.tile
+    flip = movement.flip
+    pad = movement.pad
+    split = movement.split
+    chunk = movement.chunk
+    view = movement.reshape
+    repeat = movement.tile
 
-    view = reshape
+    take = indexing.take
 
-    def flatten(self, start_dim: Any = 0, end_dim: Any = -1) -> Tensor:
-        return movement.flatten(self, start_dim, end_dim)
-
-    def squeeze(self, axis: Any = None, *, dim: Any = None) -> Tensor:
-        return movement.squeeze(self, axis, dim=dim)
-
-    def unsqueeze(self, axis: Any = None, *, dim: Any = None) -> Tensor:
-        return movement.unsqueeze(self, axis, dim=dim)
-
-    def transpose(self, *axes: Any) -> Tensor:
-        return movement.transpose(self, *axes)
-
-    def permute(self, *order: Any) -> Tensor:
-        return movement.permute(self, *order)
-
-    def swapaxes(self, axis0: Any, axis1: Any) -> Tensor:
-        return movement.swapaxes(self, axis0, axis1)
-
-    def moveaxis(self, source: Any, destination: Any) -> Tensor:
-        return movement.moveaxis(self, source, destination)
-
-    def broadcast_to(self, *shape: Any) -> Tensor:
-        return movement.broadcast_to(self, *shape)
-
-    def expand(self, *shape: Any) -> Tensor:
-        return movement.expand(self, *shape)
-
-    def tile(self, *repeats: Any) -> Tensor:
-        return movement.tile(self, *repeats)
-
-    repeat = tile
-
-    def flip(self, axis: Any = None, *, dim: Any = None, dims: Any = None) -> Tensor:
-        return movement.flip(self, axis, dim=dim, dims=dims)
-
-    def pad(self, pad_width: Any, value: Any = 0) -> Tensor:
-        return movement.pad(self, pad_width, value)
-
-    def split(self, sizes: Any, axis: Any = 0, *, dim: Any = None) -> list[Tensor]:
-        return movement.split(self, sizes, axis, dim=dim)
-
-    def chunk(self, chunks: Any, axis: Any = 0, *, dim: Any = None) -> list[Tensor]:
-        return movement.chunk(self, chunks, axis, dim=dim)
-
-    def take(self, indices: Any, axis: Any = 0, *, dim: Any = None) -> Tensor:
-        return indexing.take(self, indices, axis, dim=dim)
-
-    def matmul(self, other: Any) -> Tensor:
-        return linalg.matmul(self, other)
-
-    def dot(self, other: Any) -> Tensor:
-        return linalg.dot(self, other)
+    matmul = linalg.matmul
+    dot = linalg.dot

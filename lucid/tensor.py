@@ -254,15 +254,28 @@ class Tensor(Methods):
         """Replace every value by 0."""
         return self.copy_(0)
 
+    def _become(self, new: Tensor) -> None:
+        """Take the value of ``new``, a tensor of this type that some operation made, and its history if it has one."""
+        if mode.trace is not None:
+            mode.trace.become(self, new)
+        elif new._record.state == 0:
+            keep = self.is_leaf and self.requires_grad
+            self._assign(new._data if not is_view(new._data) else new._data.copy(), keep)
+        else:
+            changes.touch()
+            self._record, self._data = new._record, new._data
+            self._version += 1
+            self._escaped, self._shared, self._base = False, True, None
+
     def _renew(self, requires_grad: bool) -> None:
         """A fresh leaf record: graphs recorded before keep the old one. Hooks stay with the tensor."""
         hooks = self._record.hooks
         self._record = leaf_record(self, self._record.call.type, requires_grad)
         self._record.hooks = hooks
 
-    def _assign(self, data: Array) -> None:
-        """Take ``data`` (of this type, owned by nobody else) as the new values of this leaf."""
-        self._renew(self._record.state == LIVE)
+    def _assign(self, data: Array, requires_grad: bool | None = None) -> None:
+        """Take ``data`` (of this type, owned by nobody else) as the values of this leaf, or of what becomes a leaf."""
+        self._renew(self._record.state == LIVE if requires_grad is None else requires_grad)
         self._data = data
         self._version += 1
         if self._watched:

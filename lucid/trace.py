@@ -29,7 +29,7 @@ from lucid.eager import (
     saved_values,
     tensor_of,
 )
-from lucid.errors import LucidError, TraceError
+from lucid.errors import GradientError, LucidError, TraceError
 from lucid.functions.arguments import fail
 from lucid.ir.graph import Call, Op, input_call
 from lucid.ir.location import here
@@ -210,6 +210,25 @@ class FunctionTrace:
             self._current[id(target)] = (target, record)
         if id(target) in self._bindings:
             self._updated[id(target)] = target
+
+    def become(self, target: Tensor, value: Tensor) -> None:
+        """Give any tensor a new value, and its history: what the trace made changes for the trace alone."""
+        record = self.record_of(value)
+        if target._data is None and id(target) not in self._bindings:
+            self.record_of(target)  # refuses strangers
+            target._record = record
+        elif target._data is not None and target._born_in == self.serial:
+            self._current[id(target)] = (target, record)
+        elif record.state == LIVE and not target.requires_grad:
+            fail(
+                GradientError(
+                    "a tensor from outside cannot begin to carry a gradient inside a compiled function",
+                    op="compile",
+                    hint="compute a new tensor, or use x.detach()",
+                )
+            )
+        else:
+            self.assign(target, value)
 
     def require_grad(self, tensor: Tensor, requires_grad: bool) -> None:
         """``requires_grad_`` on a tensor that the trace made."""

@@ -19,6 +19,11 @@ from lucid.promotion import array_of, as_tensor, python_number
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
+__all__ = [
+    "arange", "empty", "eye", "from_numpy", "full", "full_like", "linspace", "ones", "ones_like", "tensor", "zeros",
+    "zeros_like",
+]  # fmt: skip
+
 
 def tensor(data: Any, requires_grad: bool = False, dtype: object = None) -> Tensor:
     """A new tensor holding a copy of ``data``: a number, nested lists, an array, or a tensor.

@@ -1,21 +1,58 @@
-"""Functions of each element on its own. Arguments are tensors, numbers or arrays; they broadcast as in NumPy."""
+"""Functions of each element on its own. Arguments are tensors, numbers or arrays; they broadcast as in NumPy.
+
+Exponentials, rounding, signs and dtypes are here; the rest are imported from the modules of their subjects, so that
+this one offers them all.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lucid import ops
-from lucid.eager import Recorded, apply
-from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError
-from lucid.functions.arguments import dtype_of, fail
-from lucid.ir.types import bool_, float32, int64
-from lucid.promotion import as_tensor, binary, floating, python_number, scalar, together, weak_dtype
+from lucid.eager import apply
+from lucid.functions import arithmetic, comparison, trigonometry
+from lucid.functions.arguments import dtype_of, int_of, number_of
+from lucid.functions.arithmetic import *  # noqa: F403
+from lucid.functions.comparison import *  # noqa: F403
+from lucid.functions.comparison import maximum
+from lucid.functions.trigonometry import *  # noqa: F403
+from lucid.promotion import as_tensor, binary, floating
 from lucid.promotion import cast as promote
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
+
+__all__ = [
+    "abs",
+    "absolute",
+    "ceil",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "expm1",
+    "fix",
+    "floor",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logit",
+    "neg",
+    "negative",
+    "positive",
+    "relu",
+    "round",
+    "rsqrt",
+    "sgn",
+    "sigmoid",
+    "sign",
+    "sqrt",
+]  # fmt: skip
+__all__ += arithmetic.__all__
+__all__ += comparison.__all__
+__all__ += trigonometry.__all__
 
 
 def exp(x: Any) -> Tensor:
@@ -48,27 +85,38 @@ def rsqrt(x: Any) -> Tensor:
     return binary("div", 1.0, sqrt(x))
 
 
-def square(x: Any) -> Tensor:
-    """``x * x``."""
-    x = as_tensor(x, "square")
-    return binary("mul", x, x)
+def exp2(x: Any) -> Tensor:
+    """``2**x``."""
+    return binary("pow", 2.0, floating(as_tensor(x, "exp2")))
 
 
-def sin(x: Any) -> Tensor:
-    return apply(ops.sin, floating(as_tensor(x, "sin")))
+def log2(x: Any) -> Tensor:
+    """The logarithm to base 2."""
+    return log(x) / math.log(2)
 
 
-def cos(x: Any) -> Tensor:
-    return apply(ops.cos, floating(as_tensor(x, "cos")))
-
-
-def tanh(x: Any) -> Tensor:
-    return apply(ops.tanh, floating(as_tensor(x, "tanh")))
+def log10(x: Any) -> Tensor:
+    """The logarithm to base 10."""
+    return log(x) / math.log(10)
 
 
 def erf(x: Any) -> Tensor:
     """The error function."""
     return apply(ops.erf, floating(as_tensor(x, "erf")))
+
+
+def erfc(x: Any) -> Tensor:
+    """``1 - erf(x)``, exact for large x."""
+    return apply(ops.erfc, floating(as_tensor(x, "erfc")))
+
+
+def logit(input: Any, eps: float | None = None) -> Tensor:
+    """``log(x / (1 - x))``, the inverse of ``sigmoid``; with ``eps``, x is first limited to ``eps .. 1 - eps``."""
+    x = floating(as_tensor(input, "logit"))
+    if eps is not None:
+        eps = number_of("logit", "eps", eps)
+        x = arithmetic.clip(x, eps, 1 - eps)
+    return log(x / (1.0 - x))
 
 
 def sigmoid(x: Any) -> Tensor:
@@ -90,11 +138,17 @@ def abs(x: Any) -> Tensor:
 
 
 def neg(x: Any) -> Tensor:
+    """``-x``."""
     return apply(ops.neg, as_tensor(x, "neg"))
 
 
+def positive(x: Any) -> Tensor:
+    """``x`` itself."""
+    return as_tensor(x, "positive")
+
+
 def sign(x: Any) -> Tensor:
-    """-1, 0 or 1."""
+    """-1, 0 or 1; NaN stays NaN."""
     return apply(ops.sign, as_tensor(x, "sign"))
 
 
@@ -113,136 +167,18 @@ def ceil(x: Any) -> Tensor:
     return _rounded(ops.ceil, x)
 
 
-def round(x: Any) -> Tensor:
-    """The nearest whole number, halves to even; the gradient is 0."""
-    return _rounded(ops.round, x)
+def round(x: Any, *, decimals: int = 0) -> Tensor:
+    """The nearest number with so many decimals, halves to even; the gradient is 0."""
+    places = int_of("round", "decimals", decimals)
+    if places == 0:
+        return _rounded(ops.round, x)
+    x = as_tensor(x, "round")
+    if places > 0:
+        return _rounded(ops.round, x * 10.0**places) / 10.0**places
+    return _rounded(ops.round, x / 10.0**-places) * 10.0**-places
 
 
-def isnan(x: Any) -> Tensor:
-    """True where x is NaN."""
-    x = as_tensor(x, "isnan")
-    return apply(ops.isnan, x) if x.dtype.kind == "f" else binary("ne", x, x)
-
-
-def isinf(x: Any) -> Tensor:
-    """True where x is infinite."""
-    x = as_tensor(x, "isinf")
-    return binary("eq", abs(x), float("inf")) if x.dtype.kind == "f" else binary("ne", x, x)
-
-
-def isfinite(x: Any) -> Tensor:
-    """True where x is neither infinite nor NaN."""
-    x = as_tensor(x, "isfinite")
-    return binary("lt", abs(x), float("inf")) if x.dtype.kind == "f" else binary("eq", x, x)
-
-
-def logical_not(x: Any) -> Tensor:
-    """The other truth value; a number counts as true unless it is 0."""
-    return apply(ops.logical_not, _truth(x, "logical_not"))
-
-
-def logical_and(a: Any, b: Any) -> Tensor:
-    return apply(ops.bitwise_and, _truth(a, "logical_and"), _truth(b, "logical_and"))
-
-
-def logical_or(a: Any, b: Any) -> Tensor:
-    return apply(ops.bitwise_or, _truth(a, "logical_or"), _truth(b, "logical_or"))
-
-
-def _truth(x: Any, op: str) -> Tensor:
-    return promote(as_tensor(x, op), bool_)
-
-
-def add(a: Any, b: Any) -> Tensor:
-    return binary("add", a, b)
-
-
-def sub(a: Any, b: Any) -> Tensor:
-    return binary("sub", a, b)
-
-
-def mul(a: Any, b: Any) -> Tensor:
-    return binary("mul", a, b)
-
-
-def div(a: Any, b: Any) -> Tensor:
-    """``a / b``; integers are divided as float32."""
-    return binary("div", a, b)
-
-
-def pow(a: Any, b: Any) -> Tensor:
-    """``a`` to the power ``b``."""
-    number = python_number(b)
-    if number == 2 and isinstance(a, Recorded):
-        return binary("mul", a, a)  # the same value, without a logarithm in its second derivative
-    return binary("pow", a, b)
-
-
-def maximum(a: Any, b: Any) -> Tensor:
-    """The larger of two; NaN if either is NaN; on a tie each gets half the gradient."""
-    return binary("maximum", a, b)
-
-
-def minimum(a: Any, b: Any) -> Tensor:
-    """The smaller of two; NaN if either is NaN; on a tie each gets half the gradient."""
-    return binary("minimum", a, b)
-
-
-def where(condition: Any, a: Any, b: Any) -> Tensor:
-    """``a`` where ``condition`` holds, else ``b``.
-
-    Raises:
-        DTypeError: ``condition`` is not bool.
-
-    >>> import lucid
-    >>> lucid.where(lucid.tensor([True, False]), 1.0, lucid.tensor([5.0, 6.0]))
-    Tensor([1.0, 6.0])
-    """
-    condition = as_tensor(condition, "where")
-    if condition.dtype != bool_:
-        fail(
-            DTypeError(
-                f"condition has dtype {condition.dtype.name}, but it must be bool",
-                op="where",
-                hint="compare first: lucid.where(x > 0, a, b)",
-            )
-        )
-    if not isinstance(a, Recorded) and not isinstance(b, Recorded):
-        first, second = python_number(a), python_number(b)
-        if first is not None and second is not None:
-            float_, int_ = (
-                isinstance(first + second, float),
-                not isinstance(first, bool) or not isinstance(second, bool),
-            )
-            dtype = float32 if float_ else int64 if int_ else bool_
-            a, b = scalar(first, dtype, "where"), scalar(second, dtype, "where")
-    a, b = together(a, b, "where")
-    return apply(ops.where, condition, a, b)
-
-
-def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
-    """``x`` limited to ``min .. max``, which are numbers or None; tensors as bounds go through maximum and minimum.
-
-    Gradients pass where ``min <= x <= max``.
-    """
-    x = as_tensor(x, "clip")
-    low, high = python_number(min), python_number(max)
-    for argument, given, number in (("min", min, low), ("max", max, high)):
-        if number is None and given is not None and not isinstance(given, Recorded):
-            fail(ArgumentTypeError(f"{argument} has type {type(given).__name__}, but it must be a number", op="clip"))
-    if isinstance(min, Recorded) or isinstance(max, Recorded):
-        y = x if min is None else maximum(x, min)
-        return y if max is None else minimum(y, max)
-    dtype = x.dtype
-    for number in (low, high):
-        if number is not None:
-            dtype = weak_dtype(dtype, number)
-    if dtype.kind == "f":
-        low, high = None if low is None else float(low), None if high is None else float(high)
-    for argument, number in (("min", low), ("max", high)):
-        if number is not None and dtype.kind in "iu" and not np.iinfo(dtype).min <= number <= np.iinfo(dtype).max:
-            fail(ArgumentError(f"{argument}={number} is not a value of dtype {dtype.name}", op="clip"))
-    return apply(ops.clip, promote(x, dtype), lo=low, hi=high)
+absolute, negative, sgn, fix = abs, neg, sign, arithmetic.trunc
 
 
 def cast(x: Any, dtype: object) -> Tensor:

@@ -17,6 +17,8 @@ from lucid.promotion import as_tensor
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
+__all__ = ["index_select", "one_hot", "take"]
+
 
 def take(x: Any, indices: Any, axis: int = 0, *, dim: Any = None) -> Tensor:
     """Elements of ``x`` at integer positions along ``axis``; negative positions count from the end.

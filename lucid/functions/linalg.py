@@ -14,6 +14,8 @@ from lucid.promotion import together
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
+__all__ = ["dot", "matmul", "outer"]
+
 
 def matmul(a: Any, b: Any) -> Tensor:
     """The matrix product: ``(..., m, k) @ (..., k, n)``, leading axes broadcasting.

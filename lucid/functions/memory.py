@@ -19,6 +19,8 @@ from lucid.runtime.orders import channels_last as channels_last_order
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
+__all__ = ["channels_last", "channels_last_3d", "contiguous_format", "preserve_format"]
+
 
 class MemoryFormat(Enum):
     """An order of dimensions in memory.

@@ -17,6 +17,11 @@ from lucid.promotion import as_tensor, cast, python_number, weak_dtype
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
+__all__ = [
+    "broadcast_to", "cat", "chunk", "concat", "expand", "flatten", "flip", "moveaxis", "pad", "permute", "reshape",
+    "split", "squeeze", "stack", "swapaxes", "tile", "transpose", "unsqueeze",
+]  # fmt: skip
+
 
 def reshape(x: Any, *shape: Any) -> Tensor:
     """The same elements in C order under another shape; one size may be -1 and is worked out.

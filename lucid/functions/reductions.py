@@ -16,6 +16,11 @@ from lucid.promotion import as_tensor, binary, cast, floating, scalar
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
+__all__ = [
+    "all", "any", "argmax", "argmin", "log_softmax", "logsumexp", "max", "mean", "min", "prod", "softmax", "std",
+    "sum", "var",
+]  # fmt: skip
+
 
 def _arguments(op: str, x: Tensor, axis: Any, keepdims: bool, dim: Any, keepdim: bool) -> dict[str, Any]:
     axes = axes_of(op, either(op, axis, dim), x.ndim, "axis" if dim is None else "dim")

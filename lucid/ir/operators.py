@@ -91,8 +91,14 @@ class Operators:
     def __lshift__(self, other: Any) -> Self:
         return self._binary("left_shift", other)
 
+    def __rlshift__(self, other: Any) -> Self:
+        return self._binary("left_shift", other, True)
+
     def __rshift__(self, other: Any) -> Self:
         return self._binary("right_shift", other)
+
+    def __rrshift__(self, other: Any) -> Self:
+        return self._binary("right_shift", other, True)
 
     def __lt__(self, other: Any) -> Self:
         return self._binary("lt", other)

@@ -170,7 +170,8 @@ def iota(*, axis: int, shape: Any, dtype: Any) -> Any:
 
 COUNTERPART: dict[str, Callable[..., Any]] = {
     **{name: getattr(torch, name) for name in (
-        "neg", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "erf", "sigmoid", "relu",
+        "neg", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "erf", "erfc", "sigmoid", "relu",
+        "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh",
         "floor", "ceil", "round", "isnan", "logical_not", "bitwise_not", "add", "sub", "mul", "div", "pow", "maximum",
         "minimum", "lt", "le", "eq", "ne", "bitwise_and", "bitwise_or", "bitwise_xor", "where", "matmul",
     )},
@@ -230,6 +231,8 @@ def comparable(op: Op, sample: Sample) -> bool:
         return bool((last != 0).all())  # it raises, we give 0
     if op.name == "mod":
         return bool(np.isfinite(last).all())  # it gives NaN where the quotient overflows
+    if op.name == "atan2":
+        return bool(np.isfinite(last).all())  # its gradient is NaN where a product overflows
     if op.name in ("argmax", "argmin"):
         return last.dtype != np.bool_  # it refuses
     if op.name == "prod":

@@ -1,0 +1,261 @@
+"""Functions that compare and decide: truth values, bits, and choices between operands. All broadcast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lucid import ops
+from lucid.eager import Recorded, apply
+from lucid.errors import DTypeError
+from lucid.functions.arguments import fail, number_of
+from lucid.ir.types import bool_, float32, int64
+from lucid.promotion import as_tensor, binary, python_number, scalar, together
+from lucid.promotion import cast as promote
+
+if TYPE_CHECKING:
+    from lucid.tensor import Tensor
+
+__all__ = [
+    "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "eq", "equal", "fmax", "fmin", "ge", "greater", "greater_equal", "gt", "isclose", "isfinite", "isinf", "isnan",
+    "isneginf", "isposinf", "le", "less", "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "lt",
+    "maximum", "minimum", "ne", "not_equal", "signbit", "where",
+]  # fmt: skip
+
+
+def isnan(x: Any) -> Tensor:
+    """True where x is NaN."""
+    x = as_tensor(x, "isnan")
+    return apply(ops.isnan, x) if x.dtype.kind == "f" else binary("ne", x, x)
+
+
+def _size(x: Tensor) -> Tensor:
+    return apply(ops.abs, x)
+
+
+def isinf(x: Any) -> Tensor:
+    """True where x is infinite."""
+    x = as_tensor(x, "isinf")
+    return binary("eq", _size(x), float("inf")) if x.dtype.kind == "f" else binary("ne", x, x)
+
+
+def isfinite(x: Any) -> Tensor:
+    """True where x is neither infinite nor NaN."""
+    x = as_tensor(x, "isfinite")
+    return binary("lt", _size(x), float("inf")) if x.dtype.kind == "f" else binary("eq", x, x)
+
+
+def isposinf(x: Any) -> Tensor:
+    """True where x is infinite and positive."""
+    x = as_tensor(x, "isposinf")
+    return binary("eq", x, float("inf")) if x.dtype.kind == "f" else binary("ne", x, x)
+
+
+def isneginf(x: Any) -> Tensor:
+    """True where x is infinite and negative."""
+    x = as_tensor(x, "isneginf")
+    return binary("eq", x, float("-inf")) if x.dtype.kind == "f" else binary("ne", x, x)
+
+
+def signbit(x: Any) -> Tensor:
+    """True where x is negative, -0.0 included; False for NaN and bools."""
+    x = as_tensor(x, "signbit")
+    if x.dtype.kind == "f":
+        return binary("lt", x, 0.0) | binary("lt", binary("div", 1.0, x), 0.0)
+    return binary("lt", x, 0) if x.dtype.kind == "i" else binary("ne", x, x)
+
+
+# --- comparisons ---
+
+
+def eq(input: Any, other: Any) -> Tensor:
+    """``input == other``, element by element; NaN equals nothing."""
+    return binary("eq", input, other)
+
+
+def ne(input: Any, other: Any) -> Tensor:
+    """``input != other``, element by element. ``not_equal`` is the same function."""
+    return binary("ne", input, other)
+
+
+def lt(input: Any, other: Any) -> Tensor:
+    """``input < other``, element by element. ``less`` is the same function."""
+    return binary("lt", input, other)
+
+
+def le(input: Any, other: Any) -> Tensor:
+    """``input <= other``, element by element. ``less_equal`` is the same function."""
+    return binary("le", input, other)
+
+
+def gt(input: Any, other: Any) -> Tensor:
+    """``input > other``, element by element. ``greater`` is the same function."""
+    return binary("gt", input, other)
+
+
+def ge(input: Any, other: Any) -> Tensor:
+    """``input >= other``, element by element. ``greater_equal`` is the same function."""
+    return binary("ge", input, other)
+
+
+not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
+
+
+def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
+    """True where ``|input - other| <= atol + rtol * |other|``, or the two are equal (infinities are).
+
+    Raises:
+        ArgumentError, ArgumentTypeError: a tolerance that is negative or not a number.
+
+    >>> import lucid
+    >>> lucid.isclose(lucid.tensor([1.0, 2.0]), lucid.tensor([1.000001, 2.1]))
+    Tensor([True, False])
+    """
+    number_of("isclose", "rtol", rtol, 0)
+    number_of("isclose", "atol", atol, 0)
+    a, b = together(input, other, "isclose")
+    close = binary("eq", a, b)
+    if equal_nan and a.dtype.kind == "f":
+        close = close | (isnan(a) & isnan(b))
+    if a.dtype.kind == "b":
+        return close
+    distance = _size(a - b)
+    return close | (isfinite(distance) & (distance <= _size(b) * rtol + atol))
+
+
+def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    """Whether ``isclose`` holds for every element.
+
+    Raises:
+        TraceError: in a compiled function, where values are not known.
+    """
+    from lucid.functions.reductions import all
+
+    return bool(all(isclose(input, other, rtol, atol, equal_nan)))
+
+
+def equal(input: Any, other: Any) -> bool:
+    """Whether two tensors have the same shape and the same elements.
+
+    Raises:
+        TraceError: in a compiled function, where values are not known.
+    """
+    from lucid.functions.reductions import all
+
+    a, b = as_tensor(input, "equal"), as_tensor(other, "equal")
+    return a.shape == b.shape and bool(all(binary("eq", a, b)))
+
+
+# --- truth values and bits ---
+
+
+def _truth(x: Any, op: str) -> Tensor:
+    return promote(as_tensor(x, op), bool_)
+
+
+def logical_not(x: Any) -> Tensor:
+    """The other truth value; a number counts as true unless it is 0."""
+    return apply(ops.logical_not, _truth(x, "logical_not"))
+
+
+def logical_and(a: Any, b: Any) -> Tensor:
+    """True where both are true (not 0)."""
+    return apply(ops.bitwise_and, _truth(a, "logical_and"), _truth(b, "logical_and"))
+
+
+def logical_or(a: Any, b: Any) -> Tensor:
+    """True where at least one is true (not 0)."""
+    return apply(ops.bitwise_or, _truth(a, "logical_or"), _truth(b, "logical_or"))
+
+
+def logical_xor(a: Any, b: Any) -> Tensor:
+    """True where exactly one is true (not 0)."""
+    return apply(ops.bitwise_xor, _truth(a, "logical_xor"), _truth(b, "logical_xor"))
+
+
+def bitwise_not(input: Any) -> Tensor:
+    """All bits inverted; of bools, the other truth value."""
+    x = as_tensor(input, "bitwise_not")
+    return apply(ops.logical_not if x.dtype == bool_ else ops.bitwise_not, x)
+
+
+def bitwise_and(input: Any, other: Any) -> Tensor:
+    """``input & other`` of integers or bools."""
+    return binary("bitwise_and", input, other)
+
+
+def bitwise_or(input: Any, other: Any) -> Tensor:
+    """``input | other`` of integers or bools."""
+    return binary("bitwise_or", input, other)
+
+
+def bitwise_xor(input: Any, other: Any) -> Tensor:
+    """``input ^ other`` of integers or bools."""
+    return binary("bitwise_xor", input, other)
+
+
+def bitwise_left_shift(input: Any, other: Any) -> Tensor:
+    """``input << other`` of integers; 0 where the count is negative or no less than the number of bits."""
+    return binary("left_shift", input, other)
+
+
+def bitwise_right_shift(input: Any, other: Any) -> Tensor:
+    """``input >> other`` of integers, keeping the sign."""
+    return binary("right_shift", input, other)
+
+
+# --- choices ---
+
+
+def maximum(a: Any, b: Any) -> Tensor:
+    """The larger of two; NaN if either is NaN; on a tie each gets half the gradient."""
+    return binary("maximum", a, b)
+
+
+def minimum(a: Any, b: Any) -> Tensor:
+    """The smaller of two; NaN if either is NaN; on a tie each gets half the gradient."""
+    return binary("minimum", a, b)
+
+
+def fmax(input: Any, other: Any) -> Tensor:
+    """The larger of two; the other one where one is NaN; on a tie ``input`` gets the gradient."""
+    a, b = together(input, other, "fmax")
+    return where(binary("ge", a, b) | isnan(b), a, b)
+
+
+def fmin(input: Any, other: Any) -> Tensor:
+    """The smaller of two; the other one where one is NaN; on a tie ``input`` gets the gradient."""
+    a, b = together(input, other, "fmin")
+    return where(binary("le", a, b) | isnan(b), a, b)
+
+
+def where(condition: Any, a: Any, b: Any) -> Tensor:
+    """``a`` where ``condition`` holds, else ``b``.
+
+    Raises:
+        DTypeError: ``condition`` is not bool.
+
+    >>> import lucid
+    >>> lucid.where(lucid.tensor([True, False]), 1.0, lucid.tensor([5.0, 6.0]))
+    Tensor([1.0, 6.0])
+    """
+    condition = as_tensor(condition, "where")
+    if condition.dtype != bool_:
+        fail(
+            DTypeError(
+                f"condition has dtype {condition.dtype.name}, but it must be bool",
+                op="where",
+                hint="compare first: lucid.where(x > 0, a, b)",
+            )
+        )
+    if not isinstance(a, Recorded) and not isinstance(b, Recorded):
+        first, second = python_number(a), python_number(b)
+        if first is not None and second is not None:
+            float_, int_ = (
+                isinstance(first + second, float),
+                not isinstance(first, bool) or not isinstance(second, bool),
+            )
+            dtype = float32 if float_ else int64 if int_ else bool_
+            a, b = scalar(first, dtype, "where"), scalar(second, dtype, "where")
+    a, b = together(a, b, "where")
+    return apply(ops.where, condition, a, b)
