@@ -162,9 +162,9 @@ def copysign(input: Any, other: Any) -> Tensor:
 
 
 def heaviside(input: Any, values: Any) -> Tensor:
-    """0 where ``input`` is negative, ``values`` where it is 0, 1 where it is positive."""
+    """0 where ``input`` is negative or NaN, ``values`` where it is 0, 1 where it is positive."""
     a, b = together(input, values, "heaviside")
-    return where(binary("eq", a, 0), b, promote(binary("gt", a, 0) | isnan(a), a.dtype))
+    return where(binary("eq", a, 0), b, promote(binary("gt", a, 0), a.dtype))
 
 
 def lerp(input: Any, end: Any, weight: Any) -> Tensor:
@@ -194,8 +194,7 @@ def logaddexp(input: Any, other: Any) -> Tensor:
     a, b = floating(a), floating(b)
     same = binary("eq", a, b)  # two equal infinities have no distance
     distance = where(same, scalar(0.0, a.dtype), apply(ops.abs, a - b))
-    half = (a + b) * 0.5
-    larger = where(same, half, maximum(a, b))
+    larger = where(same, a * 0.5 + b * 0.5, maximum(a, b))
     return larger + apply(ops.log1p, apply(ops.exp, -distance))
 
 
