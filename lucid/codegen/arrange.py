@@ -20,6 +20,7 @@ from lucid.codegen.strategy import (
     along_rows,
     contraction_loads,
     default_order,
+    is_scattered,
     is_windowed,
     order_ending_in,
     tile_width,
@@ -130,7 +131,7 @@ class _Arranger:
         if slide.gradient:
             plain = vector.fill is None and {slide.rows, slide.columns} <= {_pixel(i) for i in vector.index}
             return slide if plain and gradient_pays(spec, slide, wish.vector, self.target) else None
-        width = tile_width(wish.vector.extent, self.target.lanes(reduce.dtype))
+        width = tile_width(wish.vector.extent, reduce.dtype, self.target, slides=True)
         hoisted = vector.source in self.parameters
         return slide if pays(spec, slide, wish.vector.extent, width, hoisted, self.target) else None
 
@@ -189,10 +190,10 @@ class _Arranger:
         panel: Expr = index(0)
         lane = wish.vector
         moved = vector
-        if home.innermost != wish.load_dim or slide is not None:
+        if home.innermost != wish.load_dim or slide is not None or is_scattered(spec, vector, home, self.target):
             near = self._near(moved_other)
             pieces = _pieces(vector, wish.load_dim, near)
-            width = tile_width(wish.vector.extent, self.target.lanes(node.dtype))
+            width = tile_width(wish.vector.extent, node.dtype, self.target, slides=slide is not None)
             count = wish.vector.extent // width
             packed = node not in self.halos and vector.index[wish.load_dim] is wish.vector
             packed = packed and (slide is None or not slide.gradient)

@@ -1,7 +1,7 @@
 """The heuristics, all of them: shapes and a target in, layouts wanted and schedules out. Speed is decided here,
 meaning never.
 
-The rules come from measurement: a register tile of about 28 accumulators reaches the FMA peak; the vector axis wants
+The rules come from measurement: a register tile of about 24 accumulators reaches the FMA peak; the vector axis wants
 to be the contiguous one; reductions over many pixels are blocked so that what a tile reads stays in the second-level
 cache.
 """
@@ -45,6 +45,15 @@ WINOGRAD_COST = 0.6
 
 #: What copying an element into another layout costs, in multiply-adds of whole vectors: memory is that much slower.
 COPY_COST = 2.0
+
+#: Bytes of a page of memory; so far apart, positions share neither a page nor a set of the first-level cache.
+PAGE = 4096
+
+#: Pages that the processor remembers the places of.
+PAGES_KNOWN = 64
+
+#: How many times as much work as a copy that makes it faster there should be.
+COPY_PAYS = 16
 
 #: Pixels of a row that a depthwise tile covers. It reads as much as it multiplies: channels run innermost, so that a
 #: few pixels are read side by side to their ends; more of them would be more streams than a core can foresee.
@@ -224,6 +233,27 @@ def _broadcasts(spec: KernelSpec, pair: Sequence[Load], image: Load) -> bool:
     return any(_mentions(other, a) and not _mentions(image, a) for a in spec.axes if a.extent > 1)
 
 
+def is_scattered(spec: KernelSpec, vector: Load, layout: Layout, target: Target) -> bool:
+    """Whether every step of the reduction finds the operand read as vectors on another page, and it is read so often
+    that packing it pays.
+    """
+    found = contraction_loads(spec)
+    assert found is not None
+    extents = {a: a.extent for a in found[0].axes if a.extent > 1}
+    steps = dict.fromkeys(extents, 0)
+    for position, stride in zip(vector.index, layout.strides, strict=True):
+        for axis, factor in affine(position).terms.items():
+            if isinstance(axis, Axis) and axis in steps:
+                steps[axis] += abs(factor) * stride
+    again = prod(a.extent for a in spec.axes if not _mentions(vector, a))
+    apart = min(steps.values(), default=0) * vector.dtype.itemsize
+    return (
+        apart >= PAGE
+        and prod(extents.values()) >= PAGES_KNOWN
+        and again >= COPY_PAYS * COPY_COST * target.lanes(vector.dtype)
+    )
+
+
 def is_windowed(load: Load) -> bool:
     """Whether some dimension is read at a position made of several axes."""
     return any(sum(isinstance(a, Axis) for a in walk(i)) > 1 for i in load.index)
@@ -298,17 +328,29 @@ def work_of(placed: Placed, schedule: Schedule) -> int:
     return prod(a.extent for a in (*placed.axes, *reduce.axes)) // schedule.lanes
 
 
-def _vectors(extent: int, lanes: int) -> int:
-    """Vectors of a register tile."""
+def _vectors(extent: int, lanes: int, target: Target, *, slides: bool = False) -> int:
+    """Vectors of a register tile.
+
+    With registers for six rows, four are best: fewer loads than of two vectors and fourteen rows, the other operand is
+    walked half as often, and six rows whose distance is a multiple of 4096 bytes still fit into the first-level cache,
+    where all of them fall on the same eight lines.
+    """
     count = ceil(extent / lanes)
+    if count % 4 == 0 and target.vector_registers >= 32 and not slides:
+        return 4
     return 1 if count == 1 else 3 if count % 3 == 0 and count % 2 else 2
 
 
-def tile_width(extent: int, lanes: int) -> int:
-    """How much of the vector axis a register tile covers: how wide panels are."""
+def tile_width(extent: int, dtype: DType, target: Target, *, slides: bool) -> int:
+    """How much of the vector axis a register tile covers: how wide panels are.
+
+    Args:
+        slides: whether Winograd's algorithm runs the kernel.
+    """
+    lanes = target.lanes(dtype)
     while lanes // 2 >= extent:
         lanes //= 2
-    return lanes * _vectors(extent, lanes)
+    return lanes * _vectors(extent, lanes, target, slides=slides)
 
 
 def contraction_schedule(placed: Placed, lanes: int, target: Target) -> Contraction | None:
@@ -332,7 +374,7 @@ def contraction_schedule(placed: Placed, lanes: int, target: Target) -> Contract
     rows = rows_schedule(placed, found, vector, lanes, target)
     if rows is not None:
         return rows
-    vectors = _vectors(vector.extent, lanes)
+    vectors = _vectors(vector.extent, lanes, target)
     # With 16 registers LLVM wants one more to spare: 6x2 reaches the peak, 4x3 spills.
     spare = 1 if target.vector_registers >= 32 else 2
     room = max(1, (target.vector_registers - spare - vectors) // vectors)
