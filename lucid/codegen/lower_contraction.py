@@ -21,6 +21,7 @@ from lucid.codegen.loops import (
     Kernel,
     Lit,
     LoopKind,
+    Prefetch,
     Read,
     Reg,
     Sel,
@@ -195,6 +196,9 @@ class _Tiled(Nest):
         for row, tile in zip(accumulators, frames, strict=True):
             for acc, at in zip(row, tile, strict=True):
                 body.append(Reg(acc, Lit(0.0, type) if self.across else self._so_far(at, type, body)))
+        if self.schedule.ahead:
+            for at in (at for tile in frames for at in tile):
+                body.append(Prefetch(store.buffer, self.scalar_offset(store.offset, at, body)))
         self._multiply(self.schedule.reduce, frames, accumulators, [{}], body)
         for row, tile in zip(accumulators, frames, strict=True):
             for acc, at in zip(row, tile, strict=True):

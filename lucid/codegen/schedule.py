@@ -87,6 +87,7 @@ class Contraction:
         block: reduction axes that run outside the tile loops in blocks of so many positions, accumulating in memory:
             ``(("n", 1), ("i", 8))``.
         jam: reduction axes outside the innermost of which so many positions are taken at once (unroll and jam).
+        ahead: ask for the memory of the results before the sums, which hide how long it takes to come.
     """
 
     vector: str
@@ -98,6 +99,7 @@ class Contraction:
     unroll: int = 1
     block: tuple[tuple[str, int], ...] = ()
     jam: tuple[tuple[str, int], ...] = ()
+    ahead: bool = False
 
     @property
     def registers(self) -> int:
@@ -113,7 +115,7 @@ class Contraction:
         jam = f", jam={' x '.join(f'{n} {a}' for a, n in self.jam)}" if self.jam else ""
         return (
             f"contraction(tile={tile}, outer={'.'.join(self.outer)}, "
-            f"reduce={'.'.join(self.reduce)}, unroll={self.unroll}{block}{jam})"
+            f"reduce={'.'.join(self.reduce)}, unroll={self.unroll}{block}{jam}{', ahead' * self.ahead})"
         )
 
 

@@ -387,7 +387,8 @@ def contraction_schedule(placed: Placed, lanes: int, target: Target) -> Contract
         room = min(room, DEPTHWISE_ROW)
     tile = _tile(placed, vector, steps, along, room)
     size = prod(n for _, n in tile)
-    offset = placed.stores[0].offset
+    result = placed.stores[0]
+    offset = result.offset
     strides = {a: abs(coefficient(offset, a) or 0) for a in placed.axes}
     tiled = {a for a, _ in tile}
     rest = [a for a in placed.axes if a is not vector and a not in tiled]
@@ -412,6 +413,7 @@ def contraction_schedule(placed: Placed, lanes: int, target: Target) -> Contract
         reduce=tuple(a.name for a in reduction),
         unroll=unroll,
         block=block,
+        ahead=not block and result.buffer.size * result.buffer.dtype.itemsize >= target.l2 // 4,
     )
 
 

@@ -41,7 +41,7 @@ def convolutions(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], dic
     small = st.integers(1, 4)
     groups = draw(st.sampled_from([1, 1, 1, 2, 3]))
     channels = draw(st.sampled_from([1, 2, 3, 5, 17]))
-    outputs = draw(st.sampled_from([1, 2, 4, 16, 19, 33]))
+    outputs = draw(st.sampled_from([1, 2, 4, 16, 19, 33, 64]))
     kernel = draw(st.tuples(small, small))
     stride, dilation = draw(st.tuples(small, small)), draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
     padding = draw(
