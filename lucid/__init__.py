@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lucid import errors, functions, random
+from lucid import errors, functions, linalg, random
 from lucid.autodiff import differentiate
 from lucid.backward import grad
 from lucid.capture import evaluate, graph
@@ -99,6 +99,7 @@ __all__ = [
     "int32",
     "int64",
     "is_grad_enabled",
+    "linalg",
     "load",
     "manual_seed",
     "nn",

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from lucid.eager import apply
 from lucid.errors import ArgumentTypeError, MissingAttributeError
-from lucid.functions import elementwise, indexing, linalg, memory, movement, reductions
+from lucid.functions import (
+    elementwise,
+    gathering,
+    indexing,
+    linalg,
+    memory,
+    movement,
+    norms,
+    ordering,
+    reductions,
+    scans,
+)
 from lucid.functions.arguments import fail
 from lucid.inplace import InPlace
 from lucid.ir.graph import OPS
@@ -330,6 +341,39 @@ class Methods(InPlace):
     logsumexp = reductions.logsumexp
     softmax = reductions.softmax
     log_softmax = reductions.log_softmax
+    amax = reductions.amax
+    amin = reductions.amin
+    aminmax = reductions.aminmax
+    count_nonzero = reductions.count_nonzero
+    nansum = reductions.nansum
+    nanmean = reductions.nanmean
+    norm = norms.norm
+    dist = norms.dist
+    renorm = norms.renorm
+
+    cumsum = scans.cumsum
+    cumprod = scans.cumprod
+    cummax = scans.cummax
+    cummin = scans.cummin
+    logcumsumexp = scans.logcumsumexp
+    diff = scans.diff
+
+    # --- order ---
+    sort = ordering.sort
+    argsort = ordering.argsort
+    msort = ordering.msort
+    topk = ordering.topk
+    kthvalue = ordering.kthvalue
+    median = ordering.median
+    nanmedian = ordering.nanmedian
+    mode = ordering.mode
+    quantile = ordering.quantile
+    nanquantile = ordering.nanquantile
+    histc = ordering.histc
+    bincount = ordering.bincount
+    isin = ordering.isin
+    unique = ordering.unique
+    unique_consecutive = ordering.unique_consecutive
 
     # --- movement ---
     reshape = movement.reshape
@@ -351,6 +395,15 @@ class Methods(InPlace):
     repeat = movement.tile
 
     take = indexing.take
+    gather = gathering.gather
+    scatter = gathering.scatter
+    scatter_add = gathering.scatter_add
+    scatter_reduce = gathering.scatter_reduce
+    take_along_dim = gathering.take_along_dim
+    index_add = gathering.index_add
+    index_copy = gathering.index_copy
+    index_fill = gathering.index_fill
+    index_reduce = gathering.index_reduce
 
     matmul = linalg.matmul
     dot = linalg.dot

@@ -21,7 +21,8 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "autodiff",
         "codegen",
         "runtime",
-        "tensor changes eager promotion printing methods inplace functions grad_modes random capture plan backward",
+        "tensor changes eager promotion printing methods inplace functions linalg grad_modes random capture plan "
+        "backward",
         "compiler trace traced_function bindings signature surroundings partition compiled_call compiled_graph",
         "nn",
         "optim data io",

@@ -106,8 +106,8 @@ def classify(expr: Expr) -> Kind:
 
 def permutes(load: Load, over: Sequence[Axis]) -> bool:
     """Over ``over``, the load meets each element of its source once: axes of one position say nothing about order."""
-    longer = [i for i, n in zip(load.index, load.type.shape, strict=True) if n != 1]
-    axes = {a for a in over if a.extent != 1}
+    longer = [(i, n) for i, n in zip(load.index, load.type.shape, strict=True) if n != 1]
+    axes = {(a, a.extent) for a in over if a.extent != 1}  # an axis shorter than the dimension leaves elements out
     return len(longer) == len(axes) and set(longer) == axes
 
 

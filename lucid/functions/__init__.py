@@ -3,20 +3,40 @@
 All are compositions of the ops of ``lucid.ops`` through ``lucid.eager.apply``; most are also methods of ``Tensor``.
 """
 
-from lucid.functions import creation, elementwise, indexing, linalg, memory, movement, reductions
+from lucid.functions import (
+    creation,
+    elementwise,
+    gathering,
+    indexing,
+    linalg,
+    memory,
+    movement,
+    norms,
+    ordering,
+    reductions,
+    scans,
+)
 from lucid.functions.creation import *  # noqa: F403
 from lucid.functions.elementwise import *  # noqa: F403
+from lucid.functions.gathering import *  # noqa: F403
 from lucid.functions.indexing import *  # noqa: F403
 from lucid.functions.linalg import *  # noqa: F403
 from lucid.functions.memory import *  # noqa: F403
 from lucid.functions.movement import *  # noqa: F403
+from lucid.functions.norms import *  # noqa: F403
+from lucid.functions.ordering import *  # noqa: F403
 from lucid.functions.reductions import *  # noqa: F403
+from lucid.functions.scans import *  # noqa: F403
 
 __all__: list[str] = []
 __all__ += creation.__all__
 __all__ += elementwise.__all__
+__all__ += gathering.__all__
 __all__ += indexing.__all__
 __all__ += linalg.__all__
 __all__ += memory.__all__
 __all__ += movement.__all__
+__all__ += norms.__all__
+__all__ += ordering.__all__
 __all__ += reductions.__all__
+__all__ += scans.__all__

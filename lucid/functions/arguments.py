@@ -111,9 +111,12 @@ def axis_of(op: str, axis: Any, ndim: int, argument: str = "axis") -> int:
 
 
 def axes_of(op: str, axis: Any, ndim: int, argument: str = "axis") -> tuple[int, ...]:
-    """Axes counted from the front, in increasing order; None means all."""
+    """Axes counted from the front, in increasing order; None means all. A 0-d tensor's -1 and 0 are no axes at all."""
     if axis is None:
         return tuple(range(ndim))
+    if ndim == 0:
+        axes_of(op, axis, 1, argument)
+        return ()
     axes = [axis_of(op, a, ndim, argument) for a in (axis if is_several(axis) else (axis,))]
     if len(set(axes)) != len(axes):
         fail(ArgumentError(f"{argument}={axis} names an axis twice", op=op))

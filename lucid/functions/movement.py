@@ -271,7 +271,7 @@ def split(x: Any, sizes: Any, axis: int = 0, *, dim: Any = None) -> list[Tensor]
         pieces = tuple([min(each, length - k) for k in range(0, length, each)]) or (0,)
     result, begin = [], 0
     for n in pieces:
-        result.append(_stretch(x, axis, begin, begin + n))
+        result.append(stretch(x, axis, begin, begin + n))
         begin += n
     return result
 
@@ -285,7 +285,7 @@ def chunk(x: Any, chunks: int, axis: int = 0, *, dim: Any = None) -> list[Tensor
     return split(x, max(-(-x.shape[axis] // chunks), 1), axis)
 
 
-def _stretch(x: Tensor, axis: int, begin: int, end: int) -> Tensor:
+def stretch(x: Tensor, axis: int, begin: int, end: int) -> Tensor:
     start = tuple([begin if k == axis else 0 for k in range(x.ndim)])
     stop = tuple([end if k == axis else n for k, n in enumerate(x.shape)])
     return apply(ops.slice, x, start=start, stop=stop, step=(1,) * x.ndim)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import builtins
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lucid import ops
-from lucid.eager import apply
+from lucid.eager import Recorded, apply
 from lucid.errors import ArgumentError, ShapeError
-from lucid.functions.arguments import axes_of, axis_of, dtype_of, either, fail, number_of
+from lucid.functions.arguments import axes_of, axis_of, dtype_of, either, fail, is_several, number_of
+from lucid.functions.comparison import isnan, logical_not, maximum, minimum, where
 from lucid.functions.elementwise import exp, log, sqrt
+from lucid.functions.movement import reshape
+from lucid.ir.graph import OPS, Op
 from lucid.ir.types import bool_, int64, uint64
+from lucid.ops.reduce import reduced_shape
 from lucid.promotion import as_tensor, binary, cast, floating, scalar
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
 __all__ = [
-    "all", "any", "argmax", "argmin", "log_softmax", "logsumexp", "max", "mean", "min", "prod", "softmax", "std",
-    "sum", "var",
+    "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "count_nonzero", "log_softmax", "logsumexp", "max",
+    "mean", "min", "nanmean", "nansum", "prod", "softmax", "std", "std_mean", "sum", "var", "var_mean",
 ]  # fmt: skip
 
 
@@ -27,7 +32,7 @@ def _arguments(op: str, x: Tensor, axis: Any, keepdims: bool, dim: Any, keepdim:
     return {"axes": axes, "keepdims": bool(keepdims or keepdim)}
 
 
-def _accumulator(x: Tensor, dtype: object) -> Tensor:
+def accumulator(x: Tensor, dtype: object) -> Tensor:
     """``x`` in the dtype its sum is computed in: small integers and bools would overflow in their own."""
     if dtype is not None:
         return cast(x, dtype_of("sum", dtype))
@@ -46,70 +51,193 @@ def sum(
     Tensor([4.0, 6.0])
     """
     x = as_tensor(x, "sum")
-    return apply(ops.sum, _accumulator(x, dtype), **_arguments("sum", x, axis, keepdims, dim, keepdim))
+    return apply(ops.sum, accumulator(x, dtype), **_arguments("sum", x, axis, keepdims, dim, keepdim))
 
 
-def prod(x: Any, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Tensor:
+def prod(
+    x: Any, axis: Any = None, keepdims: bool = False, *, dtype: object = None, dim: Any = None, keepdim: bool = False
+) -> Tensor:
     """The product along ``axis``."""
     x = as_tensor(x, "prod")
-    return apply(ops.prod, _accumulator(x, None), **_arguments("prod", x, axis, keepdims, dim, keepdim))
+    return apply(ops.prod, accumulator(x, dtype), **_arguments("prod", x, axis, keepdims, dim, keepdim))
 
 
-def mean(x: Any, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """The arithmetic mean along ``axis``; of no elements, NaN."""
-    x = floating(as_tensor(x, "mean"))
-    arguments = _arguments("mean", x, axis, keepdims, dim, keepdim)
+def mean(
+    x: Any, axis: Any = None, keepdims: bool = False, *, dtype: object = None, dim: Any = None, keepdim: bool = False
+) -> Tensor:
+    """The arithmetic mean along ``axis``, computed in ``dtype``; of no elements, NaN."""
+    t = _as(floating(as_tensor(x, "mean")), "mean", dtype)
+    return _mean(t, _arguments("mean", t, axis, keepdims, dim, keepdim))
+
+
+def _as(x: Tensor, op: str, dtype: object) -> Tensor:
+    return x if dtype is None else cast(x, dtype_of(op, dtype))
+
+
+def _mean(x: Tensor, arguments: dict[str, Any]) -> Tensor:
     count = math.prod(x.shape[k] for k in arguments["axes"])
     return apply(ops.div, apply(ops.sum, x, **arguments), scalar(count, x.dtype))
 
 
+def nansum(
+    x: Any, dim: Any = None, keepdim: bool = False, *, dtype: object = None, axis: Any = None, keepdims: bool = False
+) -> Tensor:
+    """The sum of the elements that are not NaN."""
+    return sum(_without_nan("nansum", x), axis, keepdims, dtype=dtype, dim=no_dims(dim), keepdim=keepdim)
+
+
+def _without_nan(op: str, x: Any) -> Tensor:
+    t = as_tensor(x, op)
+    return where(isnan(t), scalar(0.0, t.dtype), t) if t.dtype.kind == "f" else t
+
+
+def nanmean(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The mean of the elements that are not NaN; NaN if there are none."""
+    t = floating(as_tensor(x, "nanmean"))
+    arguments = _arguments("nanmean", t, axis, keepdims, no_dims(dim), keepdim)
+    count = apply(ops.sum, cast(logical_not(isnan(t)), t.dtype), **arguments)
+    return apply(ops.div, apply(ops.sum, _without_nan("nanmean", t), **arguments), count)
+
+
+def count_nonzero(input: Any, dim: Any = None) -> Tensor:
+    """How many elements along ``dim`` are not 0, as int64."""
+    return sum(cast(as_tensor(input, "count_nonzero"), bool_), dim=no_dims(dim))
+
+
 def var(
     x: Any,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
     axis: Any = None,
     keepdims: bool = False,
-    *,
-    correction: float = 0,
-    dim: Any = None,
-    keepdim: bool = False,
 ) -> Tensor:
-    """The variance along ``axis``, the mean squared distance from the mean.
+    """The variance along ``dim`` or ``axis``: the squared distances from the mean, summed and divided.
 
-    ``correction`` is subtracted from the number of elements: 0 as in NumPy, 1 for the unbiased estimate that PyTorch
-    gives by default.
+    The divisor is the number of elements less ``correction``. That is 1 as in PyTorch, unless ``unbiased`` is False,
+    or the call is spelled as NumPy's, with ``axis`` or ``keepdims``: then it is 0.
+
+    >>> import lucid
+    >>> x = lucid.tensor([1.0, 2.0, 3.0])
+    >>> x.var(), x.var(axis=0)
+    (Tensor(1.0), Tensor(0.6666667))
     """
-    x = floating(as_tensor(x, "var"))
-    arguments = _arguments("var", x, axis, keepdims, dim, keepdim)
-    count = math.prod(x.shape[k] for k in arguments["axes"]) - number_of("var", "correction", correction)
+    return _spread("var", x, dim, unbiased, keepdim, correction, axis, keepdims)[0]
+
+
+def _spread(
+    op: str, x: Any, dim: Any, unbiased: Any, keepdim: bool, correction: float | None, axis: Any, keepdims: bool
+) -> tuple[Tensor, dict[str, Any]]:
+    """The variance, and the arguments of the reduction."""
+    x = floating(as_tensor(x, op))
+    if isinstance(dim, bool):  # PyTorch's var(x, unbiased)
+        dim, unbiased = None, dim
+    if correction is None:
+        correction = int((axis is None and not keepdims) if unbiased is None else bool(unbiased))
+    arguments = _arguments(op, x, axis, keepdims, no_dims(dim), keepdim)
+    count = math.prod(x.shape[k] for k in arguments["axes"]) - number_of(op, "correction", correction)
     total = apply(ops.squared_deviations, x, **arguments)
-    return apply(ops.div, total, scalar(count if count > 0 else 0, x.dtype))
+    return apply(ops.div, total, scalar(count if count > 0 else 0, x.dtype)), arguments
 
 
 def std(
     x: Any,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
     axis: Any = None,
     keepdims: bool = False,
-    *,
-    correction: float = 0,
-    dim: Any = None,
-    keepdim: bool = False,
 ) -> Tensor:
-    """The standard deviation along ``axis``: the square root of ``var``."""
-    return sqrt(var(x, axis, keepdims, correction=correction, dim=dim, keepdim=keepdim))
+    """The standard deviation along ``dim`` or ``axis``: the square root of ``var``."""
+    return sqrt(_spread("std", x, dim, unbiased, keepdim, correction, axis, keepdims)[0])
 
 
-def max(x: Any, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """The largest element along ``axis``, NaN if there is one; ties share the gradient. Positions: ``argmax``."""
-    return _extreme(ops.max, "max", x, axis, keepdims, dim, keepdim)
+def var_mean(
+    input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+) -> tuple[Tensor, Tensor]:
+    """``var`` and ``mean``."""
+    variance, arguments = _spread("var_mean", input, dim, unbiased, keepdim, correction, None, False)
+    return variance, _mean(floating(as_tensor(input)), arguments)
 
 
-def min(x: Any, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """The smallest element along ``axis``, NaN if there is one; ties share the gradient. Positions: ``argmin``."""
-    return _extreme(ops.min, "min", x, axis, keepdims, dim, keepdim)
+def std_mean(
+    input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+) -> tuple[Tensor, Tensor]:
+    """``std`` and ``mean``."""
+    variance, arguments = _spread("std_mean", input, dim, unbiased, keepdim, correction, None, False)
+    return sqrt(variance), _mean(floating(as_tensor(input)), arguments)
 
 
-def _extreme(op: Any, name: str, x: Any, axis: Any, keepdims: bool, dim: Any, keepdim: bool) -> Tensor:
+class Extremes(NamedTuple):
+    """The extreme elements along a dimension, and where they are."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def max(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """The largest element, NaN if there is one.
+
+    As in PyTorch, ``max(x, dim)`` gives ``values`` and ``indices``, of ties the first, which alone gets the gradient;
+    ``max(x, other)`` is ``maximum``. As in NumPy, ``max(x, axis=...)`` gives the values, as does ``amax``: there ties
+    share the gradient, as they do without any dimension.
+
+    >>> import lucid
+    >>> x = lucid.tensor([[1.0, 5.0], [7.0, 2.0]])
+    >>> x.max(1).indices, x.max(axis=1), x.max()
+    (Tensor([1, 0]), Tensor([5.0, 7.0]), Tensor(7.0))
+    """
+    return _extreme("max", x, dim, keepdim, axis, keepdims)
+
+
+def min(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """The smallest element, NaN if there is one: with positions, ``axis`` or another tensor as for ``max``."""
+    return _extreme("min", x, dim, keepdim, axis, keepdims)
+
+
+def _extreme(name: str, x: Any, dim: Any, keepdim: bool, axis: Any, keepdims: bool) -> Any:
     x = as_tensor(x, name)
-    return apply(op, x, **_arguments(name, x, axis, keepdims, dim, keepdim))
+    if isinstance(dim, Recorded):
+        return maximum(x, dim) if name == "max" else minimum(x, dim)
+    if dim is None or axis is not None or keepdims:
+        return apply(OPS[name], x, **_arguments(name, x, axis, keepdims, dim, keepdim))
+    k = axis_of(name, dim, builtins.max(x.ndim, 1), "dim")
+    rows = reshape(x, 1) if x.ndim == 0 else x
+    indices = apply(OPS["arg" + name], apply(ops.stop_gradient, rows), axis=k, keepdims=True)
+    values = apply(ops.take_along, rows, indices, axis=k)
+    shape = reduced_shape(x.shape, (k,), keepdim) if x.ndim else ()
+    return Extremes(reshape(values, shape), reshape(indices, shape))
+
+
+def amax(input: Any, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The largest element along one or several dimensions (none: all), NaN if there is one; ties share the gradient."""
+    return _extreme("max", input, None, False, no_dims(dim), keepdim)  # type: ignore[no-any-return]  # no dim: a tensor
+
+
+def amin(input: Any, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The smallest element along one or several dimensions (none: all): as ``amax``."""
+    return _extreme("min", input, None, False, no_dims(dim), keepdim)  # type: ignore[no-any-return]  # as above
+
+
+def no_dims(dim: Any) -> Any:
+    """PyTorch's empty list of dimensions means all of them."""
+    return None if is_several(dim) and not dim else dim
+
+
+class Range(NamedTuple):
+    """The smallest and the largest element."""
+
+    min: Tensor
+    max: Tensor
+
+
+def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Range:
+    """``amin`` and ``amax``."""
+    return Range(amin(input, () if dim is None else dim, keepdim), amax(input, () if dim is None else dim, keepdim))
 
 
 def argmax(x: Any, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Tensor:
@@ -126,8 +254,8 @@ def _position(op: Any, name: str, x: Any, axis: Any, keepdims: bool, dim: Any, k
     x = as_tensor(x, name)
     axis = either(name, axis, dim)
     if axis is not None:
-        axis = axis_of(name, axis, x.ndim, "axis" if dim is None else "dim")
-    return apply(op, x, axis=axis, keepdims=bool(keepdims or keepdim))
+        axis = axis_of(name, axis, builtins.max(x.ndim, 1), "axis" if dim is None else "dim")
+    return apply(op, x, axis=axis if x.ndim else None, keepdims=bool(keepdims or keepdim))
 
 
 def all(x: Any, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Tensor:
@@ -144,16 +272,20 @@ def any(x: Any, axis: Any = None, keepdims: bool = False, *, dim: Any = None, ke
     return binary("ne", hits, 0)
 
 
-def softmax(x: Any, axis: Any = None, *, dim: Any = None) -> Tensor:
+def softmax(x: Any, axis: Any = None, *, dim: Any = None, dtype: object = None) -> Tensor:
     """``exp(x) / sum(exp(x))`` along ``axis``, without overflow."""
-    x = floating(as_tensor(x, "softmax"))
-    return apply(ops.softmax, x, axis=_one_axis("softmax", x, axis, dim))
+    return _softmax(ops.softmax, x, axis, dim, dtype)
 
 
-def log_softmax(x: Any, axis: Any = None, *, dim: Any = None) -> Tensor:
+def log_softmax(x: Any, axis: Any = None, *, dim: Any = None, dtype: object = None) -> Tensor:
     """``log(softmax(x))`` along ``axis``, exact where the softmax underflows."""
-    x = floating(as_tensor(x, "log_softmax"))
-    return apply(ops.log_softmax, x, axis=_one_axis("log_softmax", x, axis, dim))
+    return _softmax(ops.log_softmax, x, axis, dim, dtype)
+
+
+def _softmax(op: Op, x: Any, axis: Any, dim: Any, dtype: object) -> Tensor:
+    t = floating(_as(as_tensor(x, op.name), op.name, dtype))
+    k = _one_axis(op.name, t, axis, dim)
+    return apply(op, t, axis=k) if t.ndim else reshape(apply(op, reshape(t, 1), axis=k), ())
 
 
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Tensor:
@@ -174,4 +306,4 @@ def _one_axis(op: str, x: Tensor, axis: Any, dim: Any) -> int:
     axis = either(op, axis, dim)
     if axis is None:
         fail(ArgumentError("axis must be given", op=op, hint="axis=-1 is the last one, usually the classes"))
-    return axis_of(op, axis, x.ndim, "axis" if dim is None else "dim")
+    return axis_of(op, axis, builtins.max(x.ndim, 1), "axis" if dim is None else "dim")

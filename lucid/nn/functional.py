@@ -296,7 +296,7 @@ def batch_norm(
             )
         )
     mean = x.mean(axes, keepdims=True)
-    var = x.var(axes, keepdims=True)
+    var = x.var(axis=axes, keepdims=True)
     scale = 1.0 / sqrt(var + eps)
     if weight is not None:
         scale = scale * weight.reshape(column)

@@ -12,7 +12,7 @@ from lucid.functions.arguments import fail, number_of
 from lucid.functions.creation import tensor
 from lucid.functions.elementwise import abs, cast, clip, minimum, sqrt
 from lucid.functions.movement import stack
-from lucid.functions.reductions import max, min, sum
+from lucid.functions.reductions import amax, amin, sum
 from lucid.grad_modes import no_grad
 from lucid.nn.arguments import flag, number
 from lucid.tensor import Tensor
@@ -125,7 +125,7 @@ def _norm(x: Tensor, power: float) -> Tensor:
         return sqrt(sum(x * x))
     size = abs(x)
     if math.isinf(power):
-        return max(size) if power > 0 else min(size)
+        return amax(size) if power > 0 else amin(size)
     if power == 0.0:
         return sum(cast(x != 0.0, x.dtype))
     return sum(size**power) ** (1.0 / power)

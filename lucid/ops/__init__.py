@@ -1,6 +1,7 @@
 """The operations, one declaration each. Importing this package registers them all in ``lucid.ir.graph.OPS``."""
 
 import lucid.ops.rules  # noqa: F401  # declares the simplifications
+from lucid.ops.along import rank, scatter_along, take_along
 from lucid.ops.arithmetic import add, div, floordiv, maximum, minimum, mod, mul, sub
 from lucid.ops.arithmetic import pow_ as pow
 from lucid.ops.avg_pool import avg_pool2d, avg_pool2d_input_grad
@@ -55,7 +56,8 @@ __all__ = [
     "erf", "erfc", "exp", "expm1", "flip", "floor", "floordiv", "identity", "iota", "isnan", "le", "left_shift", "log",
     "log1p", "log_softmax", "logical_not", "lt", "matmul", "max", "max_pool2d", "max_pool2d_index",
     "max_pool2d_input_grad", "max_pool2d_take", "maximum", "min", "minimum", "mod", "mul", "ne", "neg", "one_hot",
-    "pad", "philox", "pow", "prod", "random_normal", "random_uniform", "relu", "reshape", "right_shift", "round",
-    "scatter_add", "sigmoid", "sign", "sin", "sinh", "slice", "softmax", "sqrt", "squared_deviations", "stop_gradient",
-    "sub", "sum", "take", "tanh", "transpose", "where", "winograd_weights",
+    "pad", "philox", "pow", "prod", "random_normal", "random_uniform", "rank", "relu", "reshape", "right_shift",
+    "round", "scatter_add", "scatter_along", "sigmoid", "sign", "sin", "sinh", "slice", "softmax", "sqrt",
+    "squared_deviations", "stop_gradient", "sub", "sum", "take", "take_along", "tanh", "transpose", "where",
+    "winograd_weights",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from lucid.ops.common import quiet, require_kind, require_supported
 from lucid.ops.sampling import integers, smooth
 
 
-def _wrapped_array(op: str, indices: Array, size: int, axis: int) -> Array:
+def wrapped_array(op: str, indices: Array, size: int, axis: int) -> Array:
     """Indices counted from the front, as int64."""
     bad = indices >= size
     if indices.dtype.kind == "i":
@@ -34,7 +34,7 @@ def _wrapped_array(op: str, indices: Array, size: int, axis: int) -> Array:
     return np.where(wide < 0, wide + size, wide)
 
 
-def _wrapped(indices: Operand, position: tuple[Axis, ...], size: int) -> tuple[Expr, Expr]:
+def wrapped(indices: Operand, position: tuple[Axis, ...], size: int) -> tuple[Expr, Expr]:
     """The index at ``position``, counted from the front and kept inside; and whether it was inside."""
     i = indices.load(position).cast(int64)
     if indices.dtype.kind == "i":
@@ -43,7 +43,7 @@ def _wrapped(indices: Operand, position: tuple[Axis, ...], size: int) -> tuple[E
     return kept, kept.eq(i)
 
 
-def _or_nan(inside: Expr, value: Expr) -> Expr:
+def or_nan(inside: Expr, value: Expr) -> Expr:
     """``value``, and NaN where an index was out of range, so that it cannot pass in silence."""
     return select(inside, value, float("nan")) if is_float(value.dtype) else value
 
@@ -66,7 +66,7 @@ class Take(Op):
         return x.with_shape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
     def evaluate(self, x: Array, indices: Array, *, axis: int) -> Array:
-        return np.asarray(np.take(x, _wrapped_array(self.name, indices, x.shape[axis], axis), axis))
+        return np.asarray(np.take(x, wrapped_array(self.name, indices, x.shape[axis], axis), axis))
 
     def vjp(self, node: Node, g: Node) -> tuple[Node, None]:
         x, indices = node.inputs
@@ -75,8 +75,8 @@ class Take(Op):
 
     def compute(self, out: tuple[Axis, ...], x: Operand, indices: Operand, *, axis: int) -> Expr:
         end = axis + len(indices.shape)
-        chosen, inside = _wrapped(indices, out[axis:end], x.shape[axis])
-        return _or_nan(inside, x.load([*out[:axis], chosen, *out[end:]]))
+        chosen, inside = wrapped(indices, out[axis:end], x.shape[axis])
+        return or_nan(inside, x.load([*out[:axis], chosen, *out[end:]]))
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
         for shape, at, axis in (
@@ -125,7 +125,7 @@ class ScatterAdd(Op):
     @quiet
     def evaluate(self, g: Array, indices: Array, *, axis: int, size: int) -> Array:
         end = axis + indices.ndim
-        at = _wrapped_array(self.name, indices, size, axis)
+        at = wrapped_array(self.name, indices, size, axis)
         result = np.zeros((size, *g.shape[:axis], *g.shape[end:]), g.dtype)
         np.add.at(result, at, np.moveaxis(g, range(axis, end), range(indices.ndim)))
         return np.moveaxis(result, 0, axis)
@@ -136,8 +136,8 @@ class ScatterAdd(Op):
     def compute(self, out: tuple[Axis, ...], g: Operand, indices: Operand, *, axis: int, size: int) -> Expr:
         over = axes("p", indices.shape)
         element = g.load([*out[:axis], *over, *out[axis + 1 :]])
-        chosen, inside = _wrapped(indices, over, size)
-        return total(_or_nan(inside, select(chosen.eq(out[axis]), element, 0)), over=over)
+        chosen, inside = wrapped(indices, over, size)
+        return total(or_nan(inside, select(chosen.eq(out[axis]), element, 0)), over=over)
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
         for shape, at, axis, size in (

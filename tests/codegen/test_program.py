@@ -91,6 +91,13 @@ def test_padding_of_one_position_keeps_its_bounds() -> None:
     assert result.tolist() == [[0] * 4, [1, 2, 3, 4], [0] * 4]
 
 
+def test_padding_of_a_stretch_from_the_start_keeps_its_bounds() -> None:
+    x = input_node(TensorType((3,), float32))
+    start = ops.slice(x, start=(0,), stop=(2,), step=(1,))
+    (y,) = build(Graph([x], [ops.pad(start, low=(0,), high=(1,), interior=(0,), value=0.0)]))([np.ones(3, np.float32)])
+    np.testing.assert_array_equal(y, [1, 1, 0])
+
+
 def test_elementwise_chains_are_one_kernel() -> None:
     x, y = value(8, 8), value(8)
     assert len(kernels(generate(Graph([x, y], [ops.tanh(x * y + 1.0) - x]), AVX512))) == 1

@@ -145,6 +145,21 @@ def scatter_add(g: Any, indices: Any, *, axis: int, size: int) -> Any:
     return zeros.index_add(axis, i, g.reshape((*g.shape[:axis], i.numel(), *rest)))
 
 
+def front(indices: Any, size: int) -> Any:
+    """Indices counted from the front."""
+    i = indices.long()
+    return torch.where(i < 0, i + size, i)
+
+
+def scatter_along(x: Any, indices: Any, source: Any, *, axis: int, kind: str) -> Any:
+    name = {"sum": "sum", "prod": "prod", "max": "amax", "min": "amin"}[kind]
+    return x.scatter_reduce(axis, front(indices, x.shape[axis]), source, name)
+
+
+def rank(x: Any, *, axis: int, descending: bool) -> Any:
+    return torch.argsort(x, dim=axis, descending=descending, stable=True).argsort(axis)
+
+
 def winograd_weights(w: Any, *, flip: bool) -> Any:
     def along(x: Any, axis: int) -> Any:
         a, b, c = x.unbind(axis)
@@ -201,6 +216,9 @@ COUNTERPART: dict[str, Callable[..., Any]] = {
     "log_softmax": lambda x, *, axis: torch.log_softmax(x, axis),
     "take": take,
     "scatter_add": scatter_add,
+    "take_along": lambda x, i, *, axis: x.gather(axis, front(i, x.shape[axis])),
+    "scatter_along": scatter_along,
+    "rank": rank,
     "one_hot": one_hot,
     "constant": constant,
     "iota": iota,

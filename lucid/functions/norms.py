@@ -1,0 +1,101 @@
+"""Sizes of vectors, and distances."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from lucid import ops
+from lucid.eager import apply
+from lucid.errors import ArgumentError, DTypeError, ShapeError
+from lucid.functions.arguments import axes_of, dtype_of, fail, number_of
+from lucid.functions.comparison import where
+from lucid.functions.elementwise import sqrt
+from lucid.functions.reductions import amax, amin, no_dims, sum
+from lucid.promotion import as_tensor, binary, cast, scalar, together
+
+if TYPE_CHECKING:
+    from lucid.tensor import Tensor
+
+__all__ = ["dist", "norm", "renorm"]
+
+
+def vector_norm(x: Any, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: object = None) -> Tensor:
+    """``sum(abs(x)**ord)**(1 / ord)`` along ``dim`` (None: of all elements).
+
+    Args:
+        ord: any number: 2 is the Euclidean norm, ``inf`` and ``-inf`` are the largest and the smallest size, and 0
+            counts the elements that are not 0.
+        dtype: the dtype to compute in.
+
+    Raises:
+        DTypeError: ``x`` is not floating.
+        ShapeError: an infinite or negative ``ord`` of no elements.
+
+    >>> import lucid
+    >>> lucid.linalg.vector_norm(lucid.tensor([3.0, 4.0]))
+    Tensor(5.0)
+    """
+    t = as_tensor(x, "vector_norm")
+    if dtype is not None:
+        t = cast(t, dtype_of("vector_norm", dtype))
+    if t.dtype.kind != "f":
+        fail(DTypeError(f"x has dtype {t.dtype.name}, but it must be floating", op="vector_norm"))
+    power = float(number_of("vector_norm", "ord", ord))
+    axes = axes_of("vector_norm", no_dims(dim), t.ndim, "dim")
+    empty = 0 in [t.shape[k] for k in axes]
+    if empty and (power < 0 or power == math.inf):
+        fail(ShapeError(f"there are no elements along dim={dim} of shape {t.shape} for ord={ord}", op="vector_norm"))
+    if power == 0:
+        return sum(cast(binary("ne", t, 0), t.dtype), axes, keepdim)
+    size = apply(ops.abs, t)
+    if math.isinf(power):
+        return (amax if power > 0 else amin)(size, axes, keepdim) if axes else size
+    if power == 1:
+        return sum(size, axes, keepdim)
+    # Where everything is 0 the derivative is 0: the roots and powers there are those of 1.
+    if power == 2:
+        total = sum(t * t, axes, keepdim)
+    else:
+        zero = binary("eq", size, 0)
+        one, none = scalar(1.0, t.dtype), scalar(0.0 if power > 0 else math.inf, t.dtype)
+        total = sum(where(zero, none, where(zero, one, size) ** power), axes, keepdim)
+    flat = binary("eq", total, 0)
+    safe = where(flat, scalar(1.0, t.dtype), total)
+    root = sqrt(safe) if power == 2 else safe ** (1 / power)
+    return where(flat, scalar(0.0 if power > 0 else math.inf, t.dtype), root)
+
+
+def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: object = None) -> Tensor:
+    """The norm of all elements, or of those along ``dim``, as of a vector; ``p`` is its ``ord``.
+
+    Args:
+        p: a number, or 'fro', which is 2.
+
+    Raises:
+        ArgumentError: another name (norms of matrices are ``lucid.linalg.matrix_norm``).
+
+    >>> import lucid
+    >>> lucid.norm(lucid.tensor([[3.0], [4.0]]))
+    Tensor(5.0)
+    """
+    if isinstance(p, str) and p != "fro":
+        fail(ArgumentError(f"p={p!r} must be a number or 'fro'", op="norm", hint="lucid.linalg.matrix_norm has it"))
+    return vector_norm(input, 2 if p == "fro" or p is None else p, dim, keepdim, dtype=dtype)
+
+
+def dist(input: Any, other: Any, p: float = 2) -> Tensor:
+    """The norm of ``input - other``."""
+    a, b = together(input, other, "dist")
+    return vector_norm(a - b, p)
+
+
+def renorm(input: Any, p: float, dim: int, maxnorm: float) -> Tensor:
+    """``input`` with every slice along ``dim`` whose norm exceeds ``maxnorm`` scaled down to it."""
+    x = as_tensor(input, "renorm")
+    (axis,) = axes_of("renorm", dim, x.ndim, "dim")
+    rest = tuple([k for k in range(x.ndim) if k != axis])
+    size = vector_norm(x, p, rest, True)
+    over = binary("gt", size, maxnorm)
+    scale = number_of("renorm", "maxnorm", maxnorm, 0) / (size + 1e-7)
+    return x * where(over, scale, scalar(1.0, x.dtype))
