@@ -189,10 +189,11 @@ def _where_they_lie(spec: KernelSpec, fixed: Mapping[Node, int | None], target: 
             continue
         if not inside and fixed.get(store.node) != at:
             continue
-        if any(d is None or not isinstance(x.source, Node) or fixed.get(x.source) != d for x, d in carriers):
+        if any(d is None or not isinstance(x.source, Node) or _contiguous(x.source, fixed) != d for x, d in carriers):
             continue
         load, dim = max(carriers, key=lambda c: is_windowed(c[0]))
-        if not is_windowed(load) or _broadcasts(spec, pair, load):
+        alone = inside and any(not any(_mentions(x, a) for a in spec.axes if a.extent > 1) for x in pair)
+        if not alone and (not is_windowed(load) or _broadcasts(spec, pair, load)):
             continue
         assert dim is not None
         step = affine(load.index[dim]).terms[axis]
@@ -200,6 +201,11 @@ def _where_they_lie(spec: KernelSpec, fixed: Mapping[Node, int | None], target: 
         if best is None or cost < best[0]:
             best = cost, Wanted(axis, at, load, dim, direct=True)
     return best
+
+
+def _contiguous(node: Node, fixed: Mapping[Node, int | None]) -> int | None:
+    """The dimension along which a value runs on in memory: made inside, it lies in the default order."""
+    return fixed.get(node, (*default_order(len(node.shape)), None)[-2])
 
 
 def along_rows(phases: Sequence[KernelSpec], fixed: Mapping[Node, int | None]) -> bool:
@@ -338,7 +344,7 @@ def _vectors(extent: int, lanes: int, target: Target, *, slides: bool = False) -
     count = ceil(extent / lanes)
     if count % 4 == 0 and target.vector_registers >= 32 and not slides:
         return 4
-    return 1 if count == 1 else 3 if count % 3 == 0 and count % 2 else 2
+    return 1 if count == 1 else 3 if count % 3 == 0 and (count % 2 or not slides) else 2
 
 
 def tile_width(extent: int, dtype: DType, target: Target, *, slides: bool) -> int:

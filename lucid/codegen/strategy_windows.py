@@ -27,6 +27,10 @@ PIXELS = 4
 #: Multiply-adds of a tile written out with all of its taps: constant masks, and no loop over columns.
 WRITTEN_OUT = 128
 
+#: Rows of a matrix that are multiplied by a vector side by side: what comes from memory sets the pace, and rows whose
+#: distance is a multiple of a page share eight lines of the first-level cache.
+MATRIX_ROWS = 6
+
 #: Rows of a reduction taken together, and taps of a column.
 MOST_ROWS = 8
 
@@ -132,6 +136,9 @@ def across_schedule(placed: Placed, reduce: Reduce, instead: int, lanes: int, ta
         lanes //= 2
     registers = _free_registers(target)
     room = registers - 2
+    by_vector = any(not any(moves[a][k] for a in placed.axes if a.extent > 1) for k in (0, 1))
+    if by_vector:
+        room = min(room, MATRIX_ROWS)
     tile: list[tuple[str, int]] = []
     values = [1, 1]  # of each operand that a tile reads at once
     alone = [a for a in placed.axes if moves[a].count(0) == 1]
@@ -151,7 +158,7 @@ def across_schedule(placed: Placed, reduce: Reduce, instead: int, lanes: int, ta
     return Contraction(
         vector=vector.name,
         lanes=lanes,
-        vectors=1,
+        vectors=2 if by_vector and vector.extent >= 2 * lanes else 1,
         tile=tuple(tile),
         outer=_by_stride(placed),
         reduce=(*(a.name for a in order), vector.name),
