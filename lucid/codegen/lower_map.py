@@ -41,7 +41,7 @@ from lucid.codegen.loops import (
     add,
     integer,
 )
-from lucid.codegen.order import Kept, by_rows, interned, keeping, kept, normal_form
+from lucid.codegen.order import Kept, by_rows, by_tiles, interned, keeping, kept, normal_form
 from lucid.codegen.schedule import MapReduce
 from lucid.codegen.strides import LONGEST_STEP, first_lanes, read_every, write_alternating
 from lucid.codegen.windows import written_out
@@ -82,6 +82,8 @@ def lower_map(placed: Placed, name: str, schedule: MapReduce, *, fma: bool = Tru
         placed = written_out(placed, schedule.window)
     if schedule.rows:
         placed, serial = by_rows(placed, schedule.rows)
+    if schedule.tile:
+        placed = by_tiles(placed, *schedule.tile)
     held = None
     if schedule.keep:
         held = kept(placed)

@@ -171,6 +171,25 @@ def by_rows(placed: Placed, rows: int) -> tuple[Placed, Axis]:
     return Placed(placed.buffers, axes, tuple(stores)), block
 
 
+def by_tiles(placed: Placed, rows: int, columns: int) -> Placed:
+    """The same kernel, tile by tile of so many rows and columns: the two innermost axes.
+
+    Raises:
+        ScheduleError: there are no two axes, or the tiles do not divide them.
+    """
+    *_, down, along = [None, None, *(a for a in placed.axes if a.extent > 1)]
+    if down is None or along is None or rows < 1 or columns < 1 or down.extent % rows or along.extent % columns:
+        raise ScheduleError(f"tiles of {rows} x {columns} do not divide the two innermost axes")
+    outer = Axis(f"{down.name}o", down.extent // rows), Axis(f"{along.name}o", along.extent // columns)
+    inner = Axis(f"{down.name}i", rows), Axis(f"{along.name}i", columns)
+    where: dict[Axis, Expr] = {down: outer[0] * rows + inner[0], along: outer[1] * columns + inner[1]}
+    stores = tuple(
+        PlacedStore(s.buffer, substitute(s.offset, where), substitute(s.value, where)) for s in placed.stores
+    )
+    others = tuple(a for a in placed.axes if a not in where)
+    return Placed(placed.buffers, (*others, *outer, *inner), stores)
+
+
 class Kept(NamedTuple):
     """A value that a reduction computes at every position of the result, which needs it too."""
 

@@ -32,6 +32,8 @@ class MapReduce:
         window: reductions over at most so many positions are written out, without loops.
         stream: results go past the caches, which they would only clear of what is needed; ``vectors`` at once.
         beside: positions of the innermost output axis whose reductions run side by side, sharing what they read.
+        tile: rows and columns, of the two innermost output axes, that are computed before the next such tile of these
+            rows: what all rows read is still in the cache. They divide the axes.
     """
 
     lanes: int
@@ -42,14 +44,16 @@ class MapReduce:
     window: int = 0
     stream: bool = False
     beside: int = 1
+    tile: tuple[int, int] | None = None
 
     def __str__(self) -> str:
         strip = f", vectors={self.vectors}" if self.vectors > 1 else ""
         rows = f", rows={self.rows}" if self.rows else ""
         window = f", window={self.window}" if self.window else ""
         beside = f", beside={self.beside}" if self.beside > 1 else ""
+        tile = f", tile={self.tile[0]} x {self.tile[1]}" if self.tile else ""
         flags = ", keep" * self.keep + ", stream" * self.stream
-        return f"map(lanes={self.lanes}, unroll={self.unroll}{strip}{rows}{window}{beside}{flags})"
+        return f"map(lanes={self.lanes}, unroll={self.unroll}{strip}{rows}{window}{beside}{tile}{flags})"
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ def wanted(
     store = spec.stores[0]
     lanes = target.lanes(store.node.dtype)
     work = prod(a.extent for a in (*spec.axes, *found[0].axes))
-    best: tuple[float, Wanted] | None = _where_they_lie(spec, fixed, target)
+    best: tuple[float, Wanted] | None = _where_they_lie(spec, fixed, parameters, target)
     for axis in spec.axes:
         at = _dim_of(store.index, axis)
         if at is None or axis.extent < 2 or not _innermost_in(store.index[at], axis):
@@ -170,9 +170,11 @@ def wanted(
     return best[1] if best else None
 
 
-def _where_they_lie(spec: KernelSpec, fixed: Mapping[Node, int | None], target: Target) -> tuple[float, Wanted] | None:
+def _where_they_lie(
+    spec: KernelSpec, fixed: Mapping[Node, int | None], parameters: Collection[Node], target: Target
+) -> tuple[float, Wanted] | None:
     """What it costs to read images along their rows, as they are given: along an axis of the result that lies so too,
-    or along one of the reduction.
+    or along one of the reduction. So are matrices that are multiplied by a vector.
     """
     found = contraction_loads(spec)
     assert found is not None
@@ -192,8 +194,8 @@ def _where_they_lie(spec: KernelSpec, fixed: Mapping[Node, int | None], target: 
         if any(d is None or not isinstance(x.source, Node) or _contiguous(x.source, fixed) != d for x, d in carriers):
             continue
         load, dim = max(carriers, key=lambda c: is_windowed(c[0]))
-        alone = inside and any(not any(_mentions(x, a) for a in spec.axes if a.extent > 1) for x in pair)
-        if not alone and (not is_windowed(load) or _broadcasts(spec, pair, load)):
+        matrix = inside and _is_matrix_by_vector(spec, pair, parameters, target)
+        if not matrix and (not is_windowed(load) or _broadcasts(spec, pair, load)):
             continue
         assert dim is not None
         step = affine(load.index[dim]).terms[axis]
@@ -201,6 +203,16 @@ def _where_they_lie(spec: KernelSpec, fixed: Mapping[Node, int | None], target: 
         if best is None or cost < best[0]:
             best = cost, Wanted(axis, at, load, dim, direct=True)
     return best
+
+
+def _is_matrix_by_vector(spec: KernelSpec, pair: Sequence[Load], parameters: Collection[Node], target: Target) -> bool:
+    """Whether every element of one operand is used once, and it cannot be packed beforehand into whole panels."""
+    free = [a for a in spec.axes if a.extent > 1]
+    matrix = next((x for x in pair if all(_mentions(x, a) for a in free)), None)
+    if matrix is None or any(_mentions(x, a) for x in pair if x is not matrix for a in free):
+        return False
+    whole = [a.extent % tile_width(a.extent, matrix.dtype, target, slides=False) == 0 for a in free]
+    return matrix.source not in parameters or not any(whole)
 
 
 def _contiguous(node: Node, fixed: Mapping[Node, int | None]) -> int | None:

@@ -29,8 +29,11 @@ ROWS = 8
 #: Vectors that are streamed to memory at a time: whole runs of cache lines.
 STREAMED = 4
 
-#: Rows whose reductions run side by side if they share operands.
-BESIDE = 4
+#: Rows whose reductions run side by side if they share operands, where there are registers for all.
+BESIDE = 8
+
+#: Rows of a tile, in the order of what they are worth.
+TILE_ROWS = (4, 8, 5, 6, 7, 3, 2)
 
 #: Positions of the largest reduction that is written out.
 LARGEST_WINDOW = 25
@@ -41,10 +44,26 @@ LARGEST_CODE = 600
 
 def map_schedule(placed: Placed, lanes: int, target: Target) -> Schedule:
     """Vectors and accumulators of a kernel in normal form."""
-    found = _map_schedule(placed, lanes)
+    found = _map_schedule(placed, lanes, target)
     if isinstance(found, MapReduce) and _streams(placed, found, target):
-        return replace(found, stream=True, vectors=max(found.vectors, STREAMED))
+        return replace(found, stream=True, vectors=max(found.vectors, STREAMED), tile=_tile(placed, lanes, target))
     return found
+
+
+def _tile(placed: Placed, lanes: int, target: Target) -> tuple[int, int] | None:
+    """A few rows of one strip, if what all rows read again fills the first-level cache: then it comes from farther
+    once for several rows. Whole blocks of columns would come apart in memory.
+    """
+    axes = [a for a in placed.axes if a.extent > 1]
+    if len(axes) < 2 or any(isinstance(e, Reduce) for s in placed.stores for e in walk(s.value)):
+        return None
+    down, along = axes[-2:]
+    again = {x for s in placed.stores for x in accesses(s.value) if coefficient(x.offset, down) == 0}
+    size = sum(along.extent * x.dtype.itemsize for x in again if coefficient(x.offset, along))
+    rows = next((n for n in TILE_ROWS if down.extent % n == 0), 0)
+    if not rows or along.extent % (STREAMED * lanes) or size < target.l1 // 2:
+        return None
+    return rows, STREAMED * lanes
 
 
 def _streams(placed: Placed, schedule: MapReduce, target: Target) -> bool:
@@ -69,7 +88,7 @@ def _streams(placed: Placed, schedule: MapReduce, target: Target) -> bool:
     return True
 
 
-def _map_schedule(placed: Placed, lanes: int) -> Schedule:
+def _map_schedule(placed: Placed, lanes: int, target: Target) -> Schedule:
     if lanes == 1 and not placed.axes:
         return Naive()
     last = next((a for a in reversed(placed.axes) if a.extent > 1), None)
@@ -80,10 +99,11 @@ def _map_schedule(placed: Placed, lanes: int) -> Schedule:
     if window := _window(placed, last):
         return MapReduce(lanes, 4, window=window)
     if _shares(placed, last):
-        return MapReduce(lanes, 8, beside=BESIDE)
+        many = target.vector_registers >= 32
+        return MapReduce(lanes, 2 if many else 4, beside=BESIDE if many else BESIDE // 2)
     strip = 2 if any(cost(body) > 8 for body in bodies) else STRIP
     rows = _rows(placed, last, strip * lanes)
-    return MapReduce(lanes, 4, vectors=min(strip // 2 if rows else strip, ceil(last.extent / lanes)), rows=rows)
+    return MapReduce(lanes, 4, vectors=min(strip // 4 if rows else strip, ceil(last.extent / lanes)) or 1, rows=rows)
 
 
 def map_lanes(placed: Placed, target: Target) -> int:

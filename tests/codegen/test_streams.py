@@ -15,6 +15,7 @@ from lucid.codegen.loops import Write, statements
 from lucid.codegen.program import Program, generate
 from lucid.codegen.schedule import MapReduce
 from lucid.codegen.target import Target
+from lucid.errors import ScheduleError
 from lucid.ir.graph import Array, Graph, Node, input_node
 from lucid.ir.types import TensorType, float32
 from lucid.runtime.executable import build
@@ -113,16 +114,17 @@ def test_rows_that_share_operands_run_side_by_side() -> None:
     def beside(graph: Graph) -> list[int]:
         return [s.beside for s in schedules(generate(graph, AVX512))]
 
-    assert beside(summed((100, 512), shared=True)) == [4]
+    assert beside(summed((100, 512), shared=True)) == [8]
     assert beside(summed((100, 512), shared=False)) == [1]
 
 
 @pytest.mark.parametrize("shape", [(9, 33), (4, 64), (3, 64), (130, 300), (1, 7), (5, 1)])
-def test_rows_side_by_side_give_what_single_rows_give(shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize("beside", [4, 8])
+def test_rows_side_by_side_give_what_single_rows_give(shape: tuple[int, int], beside: int) -> None:
     graph, arrays = summed(shape, shared=True), [normal(*shape), normal(shape[1])]
 
     def override(spec: Any, schedule: Any) -> Any:
-        return replace(schedule, beside=4, unroll=8) if isinstance(schedule, MapReduce) else schedule
+        return replace(schedule, beside=beside, unroll=4) if isinstance(schedule, MapReduce) else schedule
 
     (result,) = build(graph, override=override)(arrays)
     exact = np.maximum(arrays[0].astype(np.float64) * arrays[1] + 1, 0).sum(1)
@@ -132,5 +134,45 @@ def test_rows_side_by_side_give_what_single_rows_give(shape: tuple[int, int]) ->
 def test_what_rows_share_is_read_once() -> None:
     (kernel,) = generate(summed((64, 256), shared=True), AVX512).kernels
     text = emit_kernel(kernel, AVX512, symbol="f").text
-    # Two steps of the loop at once, each of four rows and of what they share.
-    assert text.count("load <16 x float>") == 2 * (4 + 1)
+    # Of each of eight rows, and of what they share.
+    assert text.count("load <16 x float>") == 8 + 1
+
+
+def scaled(n: int, m: int) -> Graph:
+    x, a, b = value(n, m), value(m), value(m)
+    return Graph([x, a, b], [ops.relu(x * a + b)])
+
+
+@pytest.mark.parametrize(
+    ("shape", "tile"),
+    [
+        ((4096, 4096), (4, 64)),
+        ((4095, 4096), (5, 64)),
+        ((4099, 4096), None),  # a prime number of rows
+        ((16384, 1024), None),  # what rows share fits
+        ((4096, 4100), None),
+    ],
+)
+def test_rows_that_share_more_than_the_first_cache_holds_run_in_tiles(
+    shape: tuple[int, int], tile: tuple[int, int] | None
+) -> None:
+    assert [s.tile for s in schedules(generate(scaled(*shape), AVX512))] == [tile]
+
+
+@pytest.mark.parametrize(
+    ("shape", "tile"), [((8, 128), (4, 64)), ((6, 96), (3, 32)), ((5, 64), (5, 16)), ((2, 3, 64), (3, 64))]
+)
+def test_tiles_give_what_rows_give(shape: tuple[int, ...], tile: tuple[int, int]) -> None:
+    x, a = value(*shape), value(shape[-1])
+    graph, arrays = Graph([x, a], [ops.exp(x) * a]), [normal(*shape), normal(shape[-1])]
+    plain = build(graph)(arrays)[0]
+
+    def override(spec: Any, schedule: Any) -> Any:
+        return replace(schedule, tile=tile) if isinstance(schedule, MapReduce) else schedule
+
+    np.testing.assert_array_equal(build(graph, override=override)(arrays)[0], plain)
+
+
+def test_tiles_that_do_not_divide_are_refused() -> None:
+    with pytest.raises(ScheduleError, match="do not divide"):
+        generate(scaled(9, 64), AVX512, override=lambda spec, schedule: replace(schedule, tile=(4, 64)))

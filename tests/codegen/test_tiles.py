@@ -13,7 +13,7 @@ from lucid.codegen.schedule import Contraction, Schedule
 from lucid.codegen.target import Target
 from lucid.ir.graph import Graph, Node, input_node
 from lucid.ir.types import TensorType, float32
-from lucid.ops import conv2d, matmul
+from lucid.ops import conv2d, matmul, transpose
 from lucid.runtime.executable import build
 
 AVX512, AVX2 = Target.of("avx512"), Target.of("avx2")
@@ -94,3 +94,36 @@ def test_asking_ahead_changes_no_result(columns: int) -> None:
     assert asked
     assert not none
     np.testing.assert_array_equal(with_it, without)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "parameter", "along"),
+    [
+        (1, 1000, True, True),  # panels would not divide it
+        (1, 1000, False, True),  # packing would take longer than multiplying
+        (1, 1024, False, True),
+        (1, 1024, True, False),  # packed once, and read in one run
+        (2, 1000, True, False),  # a product of matrices
+    ],
+)
+def test_a_matrix_is_multiplied_by_a_vector_as_it_lies(rows: int, columns: int, parameter: bool, along: bool) -> None:
+    x, w = value(rows, 320), value(columns, 320)
+    graph = Graph([x, w], [matmul(x, transpose(w, perm=(1, 0)))])
+    program = generate(graph, AVX512, parameters=[w] if parameter else [])
+    schedule = program.steps[-1].schedule
+    assert isinstance(schedule, Contraction)
+    assert (schedule.vector == schedule.reduce[-1]) is along
+    if along:
+        assert not program.prologue
+        assert len(program.steps) == 1
+
+
+@pytest.mark.parametrize(("columns", "length"), [(1000, 320), (7, 5), (1, 40), (33, 1), (10, 0), (40, 33)])
+def test_a_matrix_times_a_vector(columns: int, length: int) -> None:
+    x, w, b = value(1, length), value(columns, length), value(columns)
+    graph = Graph([x, w, b], [matmul(x, transpose(w, perm=(1, 0))) + b])
+    rng = np.random.default_rng(1)
+    arrays = [rng.standard_normal(n.shape).astype(np.float32) for n in graph.inputs]
+    exact = arrays[0].astype(np.float64) @ arrays[1].T + arrays[2]
+    for parameters in ([], [w]):
+        np.testing.assert_allclose(build(graph, parameters=parameters)(arrays)[0], exact, rtol=1e-5, atol=1e-5)
