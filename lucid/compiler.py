@@ -21,8 +21,8 @@ from lucid.functions.arguments import fail
 from lucid.runtime.orders import order_of
 from lucid.signature import PLAIN, Arguments, bind, put
 from lucid.surroundings import ModuleState, Surroundings, described
-from lucid.trace import FunctionTrace
 from lucid.traced_function import TracedFunction, finish
+from lucid.tracing import FunctionTrace
 
 if TYPE_CHECKING:
     from lucid.nn.compiled import CompiledModule

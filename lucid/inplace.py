@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from lucid.eager import Recorded, mode
 from lucid.errors import DTypeError, GradientError, ShapeError
-from lucid.functions import elementwise
+from lucid.functions import assigning, diagonals, elementwise, gathering, scans
 from lucid.functions.arguments import fail
 from lucid.promotion import cast
 
@@ -81,7 +81,7 @@ def in_place(function: Callable[Concatenate[Any, P], Any]) -> Callable[Concatena
 
 
 class InPlace(Recorded):
-    """Elementwise functions whose result becomes the value of their first operand."""
+    """Functions whose result becomes the value of their first operand."""
 
     abs_ = in_place(elementwise.abs)
     absolute_ = in_place(elementwise.absolute)
@@ -172,3 +172,20 @@ class InPlace(Recorded):
     clamp_min_ = in_place(elementwise.clamp_min)
     clamp_max_ = in_place(elementwise.clamp_max)
     relu_ = in_place(elementwise.relu)
+
+    tril_ = in_place(diagonals.tril)
+    triu_ = in_place(diagonals.triu)
+    cumsum_ = in_place(scans.cumsum)
+    cumprod_ = in_place(scans.cumprod)
+
+    scatter_ = in_place(gathering.scatter)
+    scatter_add_ = in_place(gathering.scatter_add)
+    scatter_reduce_ = in_place(gathering.scatter_reduce)
+    index_add_ = in_place(gathering.index_add)
+    index_copy_ = in_place(gathering.index_copy)
+    index_fill_ = in_place(gathering.index_fill)
+    index_reduce_ = in_place(gathering.index_reduce)
+    index_put_ = in_place(assigning.index_put)
+    put_ = in_place(assigning.put)
+    masked_fill_ = in_place(assigning.masked_fill)
+    masked_scatter_ = in_place(assigning.masked_scatter)

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from lucid.eager import apply
 from lucid.errors import ArgumentTypeError, MissingAttributeError
 from lucid.functions import (
+    arranging,
+    assigning,
+    diagonals,
     elementwise,
     gathering,
     indexing,
@@ -21,7 +24,7 @@ from lucid.functions import (
     scans,
 )
 from lucid.functions.arguments import fail
-from lucid.inplace import InPlace
+from lucid.inplace import InPlace, take_value
 from lucid.ir.graph import OPS
 from lucid.ir.types import as_dtype, bool_, float32, float64, int32, int64
 from lucid.promotion import binary, cast
@@ -112,13 +115,7 @@ class Methods(InPlace):
         return indexing.getitem(self, key)  # type: ignore[arg-type]  # Tensor is the only subclass users meet
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        fail(
-            ArgumentTypeError(
-                "tensors are not written in place, so that recorded graphs stay true",
-                op="setitem",
-                hint="build the new value with lucid.where, lucid.concat or pad; x.copy_(new) replaces a whole leaf",
-            )
-        )
+        take_value("setitem", self, assigning.assigned(self, key, value))  # type: ignore[arg-type]  # as above
 
     def __delitem__(self, key: Any) -> None:
         fail(
@@ -156,6 +153,16 @@ class Methods(InPlace):
 
     @property
     def mT(self) -> Tensor:
+        """The last two axes exchanged."""
+        return movement.swapaxes(self, -1, -2)
+
+    @property
+    def H(self) -> Tensor:
+        """A matrix with its two axes exchanged."""
+        return movement.t(self)
+
+    @property
+    def mH(self) -> Tensor:
         """The last two axes exchanged."""
         return movement.swapaxes(self, -1, -2)
 
@@ -392,9 +399,52 @@ class Methods(InPlace):
     split = movement.split
     chunk = movement.chunk
     view = movement.reshape
+    ravel = movement.ravel
+    unflatten = movement.unflatten
+    movedim = movement.movedim
+    swapdims = movement.swapdims
+    t = movement.t
+    adjoint = movement.adjoint
+    expand_as = movement.expand_as
+    view_as = movement.reshape_as
+    reshape_as = movement.reshape_as
     repeat = movement.tile
 
+    roll = arranging.roll
+    rot90 = arranging.rot90
+    fliplr = arranging.fliplr
+    flipud = arranging.flipud
+    repeat_interleave = arranging.repeat_interleave
+    unbind = arranging.unbind
+    select = arranging.select
+    narrow = arranging.narrow
+    tensor_split = arranging.tensor_split
+    hsplit = arranging.hsplit
+    vsplit = arranging.vsplit
+    dsplit = arranging.dsplit
+    unfold = arranging.unfold
+    select_scatter = arranging.select_scatter
+    slice_scatter = arranging.slice_scatter
+
+    tril = diagonals.tril
+    triu = diagonals.triu
+    diag = diagonals.diag
+    diagonal = diagonals.diagonal
+    diag_embed = diagonals.diag_embed
+    diagflat = diagonals.diagflat
+    diagonal_scatter = diagonals.diagonal_scatter
+    trace = diagonals.trace
+
+    # --- elements ---
     take = indexing.take
+    index_select = indexing.index_select
+    nonzero = indexing.nonzero
+    argwhere = indexing.argwhere
+    masked_fill = assigning.masked_fill
+    masked_select = assigning.masked_select
+    masked_scatter = assigning.masked_scatter
+    index_put = assigning.index_put
+    put = assigning.put
     gather = gathering.gather
     scatter = gathering.scatter
     scatter_add = gathering.scatter_add

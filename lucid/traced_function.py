@@ -23,7 +23,7 @@ from lucid.partition import partition
 from lucid.runtime.buffers import is_view
 from lucid.runtime.orders import Order, Orders, order_of, orders_for
 from lucid.signature import Slot, put
-from lucid.trace import FunctionTrace, GradientGuard, TracedRecord
+from lucid.tracing import FunctionTrace, GradientGuard, TracedRecord
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor

@@ -23,7 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "runtime",
         "tensor changes eager promotion printing methods inplace functions linalg grad_modes random capture plan "
         "backward",
-        "compiler trace traced_function bindings signature surroundings partition compiled_call compiled_graph",
+        "compiler tracing traced_function bindings signature surroundings partition compiled_call compiled_graph",
         "nn",
         "optim data io",
         "__main__",

@@ -4,7 +4,10 @@ All are compositions of the ops of ``lucid.ops`` through ``lucid.eager.apply``; 
 """
 
 from lucid.functions import (
+    arranging,
+    assigning,
     creation,
+    diagonals,
     elementwise,
     gathering,
     indexing,
@@ -16,7 +19,10 @@ from lucid.functions import (
     reductions,
     scans,
 )
+from lucid.functions.arranging import *  # noqa: F403
+from lucid.functions.assigning import *  # noqa: F403
 from lucid.functions.creation import *  # noqa: F403
+from lucid.functions.diagonals import *  # noqa: F403
 from lucid.functions.elementwise import *  # noqa: F403
 from lucid.functions.gathering import *  # noqa: F403
 from lucid.functions.indexing import *  # noqa: F403
@@ -29,7 +35,10 @@ from lucid.functions.reductions import *  # noqa: F403
 from lucid.functions.scans import *  # noqa: F403
 
 __all__: list[str] = []
+__all__ += arranging.__all__
+__all__ += assigning.__all__
 __all__ += creation.__all__
+__all__ += diagonals.__all__
 __all__ += elementwise.__all__
 __all__ += gathering.__all__
 __all__ += indexing.__all__

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from lucid import ops
 from lucid.eager import Recorded, apply
-from lucid.errors import DTypeError
+from lucid.errors import ArgumentError, DTypeError
 from lucid.functions.arguments import fail, number_of
 from lucid.ir.types import bool_, float32, int64
 from lucid.promotion import as_tensor, binary, python_number, scalar, together
@@ -229,17 +229,29 @@ def fmin(input: Any, other: Any) -> Tensor:
     return where(binary("le", a, b) | isnan(b), a, b)
 
 
-def where(condition: Any, a: Any, b: Any) -> Tensor:
-    """``a`` where ``condition`` holds, else ``b``.
+@overload
+def where(condition: Any) -> tuple[Tensor, ...]: ...
+@overload
+def where(condition: Any, a: Any, b: Any) -> Tensor: ...
+def where(condition: Any, a: Any = None, b: Any = None) -> Any:
+    """``a`` where ``condition`` holds, else ``b``; of a condition alone, the positions where it holds.
 
     Raises:
         DTypeError: ``condition`` is not bool.
+        ArgumentError: one of ``a`` and ``b`` without the other.
+        TraceError: positions, in a compiled function.
 
     >>> import lucid
     >>> lucid.where(lucid.tensor([True, False]), 1.0, lucid.tensor([5.0, 6.0]))
     Tensor([1.0, 6.0])
     """
     condition = as_tensor(condition, "where")
+    if a is None and b is None:
+        from lucid.functions.indexing import nonzero
+
+        return nonzero(condition, as_tuple=True)
+    if a is None or b is None:
+        fail(ArgumentError("two values must be given, one where the condition holds and one elsewhere", op="where"))
     if condition.dtype != bool_:
         fail(
             DTypeError(

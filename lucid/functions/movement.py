@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
 __all__ = [
-    "broadcast_to", "cat", "chunk", "concat", "expand", "flatten", "flip", "moveaxis", "pad", "permute", "reshape",
-    "split", "squeeze", "stack", "swapaxes", "tile", "transpose", "unsqueeze",
+    "adjoint", "broadcast_to", "cat", "chunk", "concat", "expand", "expand_as", "flatten", "flip", "moveaxis",
+    "movedim", "pad", "permute", "permute_dims", "ravel", "reshape", "reshape_as", "split", "squeeze", "stack",
+    "swapaxes", "swapdims", "t", "tile", "transpose", "unflatten", "unsqueeze",
 ]  # fmt: skip
 
 
@@ -60,13 +61,14 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return reshape(x, (*x.shape[:first], merged, *x.shape[last + 1 :]))
 
 
-def squeeze(x: Any, axis: Any = None, *, dim: Any = None) -> Tensor:
-    """Axes of size 1 removed: all of them, or those of ``axis``, each of which must have size 1."""
+def squeeze(x: Any, dim: Any = None, *, axis: Any = None) -> Tensor:
+    """Dimensions of size 1 removed: all, or those of ``dim`` that have size 1, or ``axis``, which must have it."""
     x = as_tensor(x, "squeeze")
-    axis = either("squeeze", axis, dim)
-    if axis is None:
+    if axis is None and dim is None:
         return reshape(x, tuple([n for n in x.shape if n != 1]))
-    axes = axes_of("squeeze", axis, x.ndim)
+    axes = axes_of("squeeze", either("squeeze", axis, dim), x.ndim, "dim" if axis is None else "axis")
+    if axis is None:
+        axes = tuple([k for k in axes if x.shape[k] == 1])
     for k in axes:
         if x.shape[k] != 1:
             fail(ShapeError(f"axis {k} of shape {x.shape} has size {x.shape[k]}, not 1", op="squeeze"))
@@ -104,25 +106,84 @@ def transpose(x: Any, *axes: Any) -> Tensor:
     return _permuted("transpose", "axes", x, together)
 
 
+def permute_dims(x: Any, axes: Any) -> Tensor:
+    """The array API's name of ``permute``."""
+    return _permuted("permute_dims", "axes", x, tuple(axes))
+
+
 def swapaxes(x: Any, axis0: int, axis1: int) -> Tensor:
     """Two axes exchanged."""
     return _swapped("swapaxes", as_tensor(x, "swapaxes"), (("axis0", axis0), ("axis1", axis1)))
 
 
 def _swapped(op: str, x: Tensor, axes: tuple[tuple[str, Any], tuple[str, Any]]) -> Tensor:
-    a, b = [axis_of(op, axis, x.ndim, argument) for argument, axis in axes]
+    a, b = [axis_of(op, axis, max(x.ndim, 1), argument) for argument, axis in axes]
+    if x.ndim == 0:
+        return x
     perm = list(range(x.ndim))
     perm[a], perm[b] = b, a
     return apply(ops.transpose, x, perm=tuple(perm))
 
 
-def moveaxis(x: Any, source: int, destination: int) -> Tensor:
-    """Axis ``source`` moved to position ``destination``, the others keeping their order."""
+swapdims = swapaxes
+
+
+def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
+    """Axes ``source`` moved to positions ``destination``, the others keeping their order. ``movedim`` is the same."""
     x = as_tensor(x, "moveaxis")
-    a = axis_of("moveaxis", source, x.ndim, "source")
-    perm = [k for k in range(x.ndim) if k != a]
-    perm.insert(axis_of("moveaxis", destination, x.ndim, "destination"), a)
-    return apply(ops.transpose, x, perm=tuple(perm))
+    given = [
+        [axis_of("moveaxis", k, x.ndim, name) for k in ints_of("moveaxis", name, value)]
+        for name, value in (("source", source), ("destination", destination))
+    ]
+    if len(given[0]) != len(given[1]) or any(len(set(axes)) < len(axes) for axes in given):
+        fail(ArgumentError(f"source={source} and destination={destination} must be equally many axes", op="moveaxis"))
+    rest = iter([k for k in range(x.ndim) if k not in given[0]])
+    places = dict(zip(given[1], given[0], strict=True))
+    return apply(ops.transpose, x, perm=tuple([places[k] if k in places else next(rest) for k in range(x.ndim)]))
+
+
+movedim = moveaxis
+
+
+def ravel(input: Any) -> Tensor:
+    """All elements in C order, as a vector."""
+    return reshape(input, -1)
+
+
+def unflatten(input: Any, dim: int, sizes: Any) -> Tensor:
+    """Dimension ``dim`` split into ``sizes``, one of which may be -1."""
+    x = as_tensor(input, "unflatten")
+    axis = axis_of("unflatten", dim, x.ndim, "dim")
+    parts = ints_of("unflatten", "sizes", sizes)
+    n, known = x.shape[axis], math.prod([p for p in parts if p != -1])
+    if -1 in parts and known:
+        parts = tuple([n // known if p == -1 else p for p in parts])
+    if math.prod(parts) != n or min(parts, default=0) < 0:
+        fail(ShapeError(f"dim {axis} of size {n} cannot be split into sizes={sizes}", op="unflatten"))
+    return reshape(x, (*x.shape[:axis], *parts, *x.shape[axis + 1 :]))
+
+
+def t(input: Any) -> Tensor:
+    """A matrix with its two dimensions exchanged; a vector as it is."""
+    x = as_tensor(input, "t")
+    if x.ndim > 2:
+        fail(ShapeError(f"input has shape {x.shape}, but it must have at most 2 dimensions", op="t"))
+    return transpose(x, 0, 1) if x.ndim == 2 else x
+
+
+def adjoint(input: Any) -> Tensor:
+    """Matrices with their last two dimensions exchanged."""
+    return swapaxes(input, -1, -2)
+
+
+def expand_as(input: Any, other: Any) -> Tensor:
+    """``input`` repeated to ``other``'s shape."""
+    return broadcast("expand_as", input, (as_tensor(other, "expand_as", "other").shape,))
+
+
+def reshape_as(input: Any, other: Any) -> Tensor:
+    """``input`` in ``other``'s shape."""
+    return reshape(input, as_tensor(other, "reshape_as", "other").shape)
 
 
 def broadcast_to(x: Any, *shape: Any) -> Tensor:
@@ -193,6 +254,8 @@ def _tensors(op: str, tensors: Any) -> list[Tensor]:
 def concat(tensors: Sequence[Any], axis: int = 0, *, dim: Any = None) -> Tensor:
     """Tensors end to end along ``axis``; their other sizes are equal. ``cat`` is the same function."""
     parts = _tensors("concat", tensors)
+    if any(part.ndim != 1 for part in parts):  # PyTorch's tensor of nothing, to which others are joined
+        parts = [part for part in parts if part.shape != (0,)]
     axis = axis_of("concat", axis if dim is None else dim, parts[0].ndim)
     for k, part in enumerate(parts):
         if part.ndim != parts[0].ndim:
@@ -255,7 +318,7 @@ def pad(x: Any, pad_width: Any, value: float = 0) -> Tensor:
     return apply(ops.pad, cast(x, dtype), low=low, high=high, interior=(0,) * x.ndim, value=number)
 
 
-def split(x: Any, sizes: Any, axis: int = 0, *, dim: Any = None) -> list[Tensor]:
+def split(x: Any, sizes: Any, axis: int = 0, *, dim: Any = None) -> tuple[Tensor, ...]:
     """Pieces along ``axis``: of ``sizes`` elements each (the last may be smaller), or of the sizes in a list."""
     x = as_tensor(x, "split")
     axis = axis_of("split", axis if dim is None else dim, x.ndim)
@@ -273,10 +336,10 @@ def split(x: Any, sizes: Any, axis: int = 0, *, dim: Any = None) -> list[Tensor]
     for n in pieces:
         result.append(stretch(x, axis, begin, begin + n))
         begin += n
-    return result
+    return tuple(result)
 
 
-def chunk(x: Any, chunks: int, axis: int = 0, *, dim: Any = None) -> list[Tensor]:
+def chunk(x: Any, chunks: int, axis: int = 0, *, dim: Any = None) -> tuple[Tensor, ...]:
     """At most ``chunks`` pieces of equal size along ``axis``; the last may be smaller."""
     x = as_tensor(x, "chunk")
     axis = axis_of("chunk", axis if dim is None else dim, x.ndim)

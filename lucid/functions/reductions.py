@@ -299,7 +299,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False, *, dim: Any = No
     shift = apply(ops.where, largest.abs() < float("inf"), largest, scalar(0.0, x.dtype))
     total = apply(ops.sum, exp(x - shift), axes=arguments["axes"], keepdims=True)
     result = log(total) + shift
-    return result if arguments["keepdims"] else result.squeeze(arguments["axes"])
+    return result if arguments["keepdims"] else result.squeeze(axis=arguments["axes"])
 
 
 def _one_axis(op: str, x: Tensor, axis: Any, dim: Any) -> int:
