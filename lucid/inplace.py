@@ -13,15 +13,12 @@ from lucid.eager import Recorded, mode
 from lucid.errors import DTypeError, GradientError, ShapeError
 from lucid.functions import assigning, diagonals, elementwise, gathering, scans
 from lucid.functions.arguments import fail
-from lucid.promotion import cast
+from lucid.promotion import KIND_RANK, cast
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
 P = ParamSpec("P")
-
-#: Element types by what they can hold: an integer result does not become the value of a bool tensor.
-_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
 def take_value(op: str, target: Any, new: Tensor) -> None:
@@ -55,7 +52,7 @@ def take_value(op: str, target: Any, new: Tensor) -> None:
         )
     if new.shape != target.shape:
         fail(ShapeError(f"the result has shape {new.shape}, but the tensor has shape {target.shape}", op=op))
-    if _RANK[new.dtype.kind] > _RANK[target.dtype.kind]:
+    if KIND_RANK[new.dtype.kind] > KIND_RANK[target.dtype.kind]:
         fail(
             DTypeError(
                 f"the result has dtype {new.dtype.name}, which does not become {target.dtype.name} in place",

@@ -1,7 +1,15 @@
-"""Linear algebra: ``lucid.linalg``."""
+"""Linear algebra, by the names of ``torch.linalg``: sizes, products, systems of equations, factors of matrices."""
 
 from __future__ import annotations
 
-from lucid.functions.norms import vector_norm
+from lucid.functions.factorisations import cholesky, det, inv, qr, slogdet, solve
+from lucid.functions.linalg import matmul
+from lucid.functions.norms import matrix_norm, vector_norm
+from lucid.functions.norms import norm_of as norm
+from lucid.functions.products import cross_of as cross
+from lucid.functions.products import matrix_power, multi_dot, vecdot
 
-__all__ = ["vector_norm"]
+__all__ = [
+    "cholesky", "cross", "det", "inv", "matmul", "matrix_norm", "matrix_power", "multi_dot", "norm", "qr", "slogdet",
+    "solve", "vecdot", "vector_norm",
+]  # fmt: skip

@@ -12,7 +12,9 @@ from lucid.functions import (
     arranging,
     assigning,
     diagonals,
+    dtypes,
     elementwise,
+    factorisations,
     gathering,
     indexing,
     linalg,
@@ -20,6 +22,7 @@ from lucid.functions import (
     movement,
     norms,
     ordering,
+    products,
     reductions,
     scans,
 )
@@ -312,6 +315,8 @@ class Methods(InPlace):
     def is_contiguous(self, memory_format: memory.MemoryFormat = memory.contiguous_format) -> builtins.bool:
         return memory.is_contiguous(self, memory_format)  # type: ignore[arg-type]  # as above
 
+    is_floating_point = dtypes.is_floating_point
+
     def type_as(self, other: Tensor) -> Tensor:
         return elementwise.cast(self, other.dtype)
 
@@ -457,3 +462,24 @@ class Methods(InPlace):
 
     matmul = linalg.matmul
     dot = linalg.dot
+    outer = linalg.outer
+    ger = products.ger
+    inner = products.inner
+    vdot = products.vdot
+    mm = products.mm
+    bmm = products.bmm
+    mv = products.mv
+    addmm = products.addmm
+    addmv = products.addmv
+    addr = products.addr
+    addbmm = products.addbmm
+    baddbmm = products.baddbmm
+    kron = products.kron
+    cross = products.cross
+    matrix_power = products.matrix_power
+    cholesky = factorisations.cholesky
+    inverse = factorisations.inv
+    det = factorisations.det
+    slogdet = factorisations.slogdet
+    logdet = factorisations.logdet
+    qr = factorisations.qr

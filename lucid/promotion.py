@@ -1,7 +1,8 @@
 """Which dtype: of Python data that becomes a tensor, and of operands that meet. The rules are in ``docs/promotion.md``.
 
-A Python number is weak: it takes the dtype of the tensor it meets, unless its kind is higher. Two tensors follow
-NumPy's table. Where NumPy would invent float64 (integers divided, a float meeting integers), Lucid says float32.
+A Python number is weak: it takes the dtype of the tensor it meets, unless its kind is higher. So is a tensor without
+dimensions that meets one with some. Integers meet as in NumPy; a float that meets integers keeps its dtype. Where NumPy
+would invent float64 (integers divided, a Python float meeting integers), Lucid says float32.
 """
 
 from __future__ import annotations
@@ -146,6 +147,17 @@ def weak_dtype(dtype: DType, value: Any) -> DType:
     return int64 if dtype.kind == "b" else dtype
 
 
+#: Bools below integers below floats.
+KIND_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
+
+
+def common_dtype(a: DType, b: DType) -> DType:
+    """The dtype in which tensors of two dtypes meet."""
+    if (a.kind == "f") is not (b.kind == "f"):
+        return a if a.kind == "f" else b
+    return np.promote_types(a, b)
+
+
 def python_number(value: Any) -> Any:
     """``value`` as a Python number if it is a number, NumPy's included; None otherwise."""
     if isinstance(value, bool | int | float):
@@ -182,7 +194,10 @@ def together(a: Any, b: Any, op: str, argument: str = "operand") -> tuple[Tensor
     left, right = a._record.call.type.dtype, b._record.call.type.dtype
     if left is right or left == right:
         return a, b  # type: ignore[return-value]  # the only subclass users meet
-    common = np.promote_types(left, right)
+    if (a.ndim == 0) is not (b.ndim == 0) and KIND_RANK[left.kind] == KIND_RANK[right.kind]:
+        common = right if a.ndim == 0 else left
+    else:
+        common = common_dtype(left, right)
     return cast(a, common), cast(b, common)  # type: ignore[arg-type]  # as above
 
 

@@ -8,7 +8,9 @@ from lucid.functions import (
     assigning,
     creation,
     diagonals,
+    dtypes,
     elementwise,
+    factorisations,
     gathering,
     indexing,
     linalg,
@@ -16,6 +18,7 @@ from lucid.functions import (
     movement,
     norms,
     ordering,
+    products,
     reductions,
     scans,
 )
@@ -23,7 +26,9 @@ from lucid.functions.arranging import *  # noqa: F403
 from lucid.functions.assigning import *  # noqa: F403
 from lucid.functions.creation import *  # noqa: F403
 from lucid.functions.diagonals import *  # noqa: F403
+from lucid.functions.dtypes import *  # noqa: F403
 from lucid.functions.elementwise import *  # noqa: F403
+from lucid.functions.factorisations import *  # noqa: F403
 from lucid.functions.gathering import *  # noqa: F403
 from lucid.functions.indexing import *  # noqa: F403
 from lucid.functions.linalg import *  # noqa: F403
@@ -31,6 +36,7 @@ from lucid.functions.memory import *  # noqa: F403
 from lucid.functions.movement import *  # noqa: F403
 from lucid.functions.norms import *  # noqa: F403
 from lucid.functions.ordering import *  # noqa: F403
+from lucid.functions.products import *  # noqa: F403
 from lucid.functions.reductions import *  # noqa: F403
 from lucid.functions.scans import *  # noqa: F403
 
@@ -39,7 +45,9 @@ __all__ += arranging.__all__
 __all__ += assigning.__all__
 __all__ += creation.__all__
 __all__ += diagonals.__all__
+__all__ += dtypes.__all__
 __all__ += elementwise.__all__
+__all__ += factorisations.__all__
 __all__ += gathering.__all__
 __all__ += indexing.__all__
 __all__ += linalg.__all__
@@ -47,5 +55,6 @@ __all__ += memory.__all__
 __all__ += movement.__all__
 __all__ += norms.__all__
 __all__ += ordering.__all__
+__all__ += products.__all__
 __all__ += reductions.__all__
 __all__ += scans.__all__

@@ -6,13 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lucid import ops
 from lucid.eager import apply
 from lucid.errors import ArgumentError, ArgumentTypeError, LucidError, ShapeError
 from lucid.functions.arguments import axes_of, axis_of, either, fail, int_of, ints_of, is_several, unpacked
-from lucid.promotion import as_tensor, cast, python_number, weak_dtype
+from lucid.promotion import as_tensor, cast, common_dtype, python_number, weak_dtype
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -247,7 +245,7 @@ def _tensors(op: str, tensors: Any) -> list[Tensor]:
     result = [as_tensor(t, op, f"tensors[{k}]") for k, t in enumerate(tensors)]
     common = result[0].dtype
     for t in result[1:]:
-        common = np.promote_types(common, t.dtype)
+        common = common_dtype(common, t.dtype)
     return [cast(t, common) for t in result]
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from lucid import ops
 from lucid.eager import apply
 from lucid.errors import ArgumentError, DTypeError, ShapeError
-from lucid.functions.arguments import axes_of, dtype_of, fail, number_of
+from lucid.functions.arguments import axes_of, axis_of, dtype_of, fail, is_several, number_of
 from lucid.functions.comparison import where
 from lucid.functions.elementwise import sqrt
+from lucid.functions.movement import squeeze
 from lucid.functions.reductions import amax, amin, no_dims, sum
 from lucid.promotion import as_tensor, binary, cast, scalar, together
 
@@ -64,6 +65,51 @@ def vector_norm(x: Any, ord: float = 2, dim: Any = None, keepdim: bool = False, 
     safe = where(flat, scalar(1.0, t.dtype), total)
     root = sqrt(safe) if power == 2 else safe ** (1 / power)
     return where(flat, scalar(0.0 if power > 0 else math.inf, t.dtype), root)
+
+
+def matrix_norm(
+    A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: object = None
+) -> Tensor:
+    """Norms of the matrices in two dimensions.
+
+    Args:
+        ord: 'fro', the root of the sum of squares; 1 and -1, the largest and smallest sum of sizes in a column; inf and
+            -inf, in a row. Norms made of singular values (2, -2, 'nuc') are not there.
+
+    Raises:
+        ArgumentError: another ``ord``, or not two dimensions.
+        DTypeError: ``A`` is not floating.
+    """
+    x = as_tensor(A, "matrix_norm")
+    if dtype is not None:
+        x = cast(x, dtype_of("matrix_norm", dtype))
+    if x.dtype.kind != "f":
+        fail(DTypeError(f"A has dtype {x.dtype.name}, but it must be floating", op="matrix_norm"))
+    if not is_several(dim) or len(dim) != 2:
+        fail(ArgumentError(f"dim={dim} must be two dimensions", op="matrix_norm"))
+    rows, columns = (axis_of("matrix_norm", d, x.ndim, "dim") for d in dim)
+    if rows == columns:
+        fail(ArgumentError(f"dim={dim} names one dimension twice", op="matrix_norm"))
+    if ord == "fro":
+        return vector_norm(x, 2, (rows, columns), keepdim)
+    if isinstance(ord, str) or abs(float(ord)) not in (1.0, math.inf):
+        rule = "must be 'fro', 1, -1, inf or -inf"
+        fail(ArgumentError(f"ord={ord!r} {rule}", op="matrix_norm"))
+    inner, outer = (columns, rows) if math.isinf(ord) else (rows, columns)
+    totals = sum(apply(ops.abs, x), inner, True)
+    result = (amax if ord > 0 else amin)(totals, outer, True)
+    return result if keepdim else squeeze(result, axis=(rows, columns))
+
+
+def norm_of(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: object = None) -> Tensor:
+    """``matrix_norm`` if ``ord`` is given and ``dim`` names two dimensions, or there are two; else ``vector_norm``."""
+    x = as_tensor(A, "norm")
+    two = is_several(dim) and len(dim) == 2
+    if ord is None or not (two or (dim is None and x.ndim == 2)):
+        if ord is not None and dim is None and x.ndim != 1:
+            fail(ArgumentError(f"ord={ord!r} without dim needs 1 or 2 dimensions, not {x.ndim}", op="norm"))
+        return vector_norm(x, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+    return matrix_norm(x, ord, dim if two else (-2, -1), keepdim, dtype=dtype)
 
 
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: object = None) -> Tensor:

@@ -17,12 +17,33 @@ DTYPES = [
 
 
 @pytest.mark.parametrize(("a", "b"), list(itertools.product(DTYPES, DTYPES)))
-def test_two_tensors_follow_numpy(a: np.dtype, b: np.dtype) -> None:
+def test_two_tensors(a: np.dtype, b: np.dtype) -> None:
     x, y = lucid.ones(2, dtype=a), lucid.ones(2, dtype=b)
-    assert (x + y).dtype == np.promote_types(a, b)
+    floats = [d for d in (a, b) if d.kind == "f"]
+    common = floats[0] if len(floats) == 1 else np.promote_types(a, b)
+    assert lucid.promote_types(a, b) == common
+    assert (x + y).dtype == common
     assert (x == y).dtype == lucid.bool_
-    quotient = (x / y).dtype
-    assert quotient == (np.promote_types(a, b) if "f" in (np.promote_types(a, b).kind) else lucid.float32)
+    assert (x / y).dtype == (common if common.kind == "f" else lucid.float32)
+
+
+@pytest.mark.parametrize(("a", "b"), list(itertools.product(DTYPES, DTYPES)))
+def test_a_tensor_without_dimensions_is_weak_among_its_kind(a: np.dtype, b: np.dtype) -> None:
+    rank = {"b": 0, "u": 1, "i": 1, "f": 2}
+    wide = a if rank[a.kind] >= rank[b.kind] else b
+    x, y = lucid.ones(2, dtype=a), lucid.ones((), dtype=b)
+    assert (x + y).dtype == (y + x).dtype == lucid.result_type(x, y) == wide
+
+
+def test_promotion_is_pytorch_s() -> None:
+    torch = pytest.importorskip("torch")
+    known = [d for d in DTYPES if d not in (lucid.uint32, lucid.uint64)]  # it has no rules for these
+    for a, b in itertools.product(known, known):
+        for shapes in (((2,), (2,)), ((2,), ()), ((), ())):
+            x, y = (torch.ones(s, dtype=getattr(torch, d.name)) for s, d in zip(shapes, (a, b), strict=True))
+            p, q = (lucid.ones(s, dtype=d) for s, d in zip(shapes, (a, b), strict=True))
+            assert str(torch.result_type(x, y)) == f"torch.{lucid.result_type(p, q).name}"
+            assert torch.can_cast(x.dtype, y.dtype) == lucid.can_cast(a, b)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -1,0 +1,107 @@
+"""Questions about dtypes, and dtypes by other names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lucid.eager import Recorded
+from lucid.errors import DTypeError
+from lucid.functions.arguments import dtype_of, fail
+from lucid.functions.elementwise import cast
+from lucid.ir.types import DType, float32
+from lucid.promotion import KIND_RANK, as_tensor, common_dtype, python_number, together, weak_dtype
+
+if TYPE_CHECKING:
+    from lucid.tensor import Tensor
+
+__all__ = [
+    "astype",
+    "can_cast",
+    "finfo",
+    "iinfo",
+    "is_floating_point",
+    "is_tensor",
+    "numel",
+    "promote_types",
+    "result_type",
+]
+
+
+def astype(x: Any, dtype: object) -> Tensor:
+    """``x`` as another dtype."""
+    return cast(x, dtype)
+
+
+def promote_types(type1: object, type2: object) -> DType:
+    """The dtype in which tensors of two dtypes meet.
+
+    Raises:
+        DTypeError: an element type that Lucid does not support.
+
+    >>> import lucid
+    >>> lucid.promote_types("int64", "float32")
+    dtype('float32')
+    """
+    return common_dtype(dtype_of("promote_types", type1), dtype_of("promote_types", type2))
+
+
+def result_type(tensor1: Any, tensor2: Any) -> DType:
+    """The dtype of what an operation makes of two tensors, or of a tensor and a number.
+
+    >>> import lucid
+    >>> lucid.result_type(lucid.tensor([1, 2]), 1.0)
+    dtype('float32')
+    """
+    numbers = [python_number(t) for t in (tensor1, tensor2)]
+    if numbers[0] is not None and numbers[1] is not None:
+        return weak_dtype(as_tensor(tensor1).dtype, numbers[1])
+    return together(tensor1, tensor2, "result_type")[0].dtype
+
+
+def can_cast(from_: object, to: object) -> bool:
+    """Whether a tensor of one dtype can take values of another in place: no floats as integers, no numbers as bools."""
+    return KIND_RANK[dtype_of("can_cast", from_).kind] <= KIND_RANK[dtype_of("can_cast", to).kind]
+
+
+def finfo(type: object = float32) -> np.finfo[Any]:
+    """The limits of a floating dtype: ``eps``, ``max``, ``min``, ``tiny``, ``bits``, ...
+
+    Raises:
+        DTypeError: the dtype is not floating.
+    """
+    dtype = dtype_of("finfo", type)
+    if dtype.kind != "f":
+        fail(
+            DTypeError(f"dtype={dtype.name} is not floating", op="finfo", hint="lucid.iinfo has the limits of integers")
+        )
+    limits: np.finfo[Any] = np.finfo(np.float64 if dtype.itemsize == 8 else np.float32)
+    return limits
+
+
+def iinfo(type: object) -> np.iinfo[Any]:
+    """The limits of an integer dtype: ``max``, ``min``, ``bits``.
+
+    Raises:
+        DTypeError: the dtype is not an integer's.
+    """
+    dtype = dtype_of("iinfo", type)
+    if dtype.kind not in "iu":
+        fail(DTypeError(f"dtype={dtype.name} is not an integer's", op="iinfo", hint="lucid.finfo has those of floats"))
+    return np.iinfo(dtype)
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether ``obj`` is a tensor."""
+    return isinstance(obj, Recorded)
+
+
+def is_floating_point(input: Any) -> bool:
+    """Whether the tensor's dtype is floating."""
+    return as_tensor(input, "is_floating_point").dtype.kind == "f"
+
+
+def numel(input: Any) -> int:
+    """The number of elements."""
+    return as_tensor(input, "numel").type.size
