@@ -192,10 +192,11 @@ def logaddexp(input: Any, other: Any) -> Tensor:
     """``log(exp(input) + exp(other))``, without overflow."""
     a, b = together(input, other, "logaddexp")
     a, b = floating(a), floating(b)
-    same = binary("eq", a, b)  # two equal infinities have no distance
-    distance = where(same, scalar(0.0, a.dtype), apply(ops.abs, a - b))
-    larger = where(same, a * 0.5 + b * 0.5, maximum(a, b))
-    return larger + apply(ops.log1p, apply(ops.exp, -distance))
+    first = binary("ge", a, b)
+    larger, smaller = where(first, a, b), where(first, b, a)
+    shift = apply(ops.stop_gradient, larger)
+    shift = where(binary("lt", apply(ops.abs, shift), float("inf")), shift, scalar(0.0, shift.dtype))
+    return shift + apply(ops.log1p, apply(ops.expm1, larger - shift) + apply(ops.exp, smaller - shift))
 
 
 def logaddexp2(input: Any, other: Any) -> Tensor:

@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch")
 ALL_SAMPLES = os.environ.get("LUCID_ALL_SAMPLES", "") == "1"
 
 #: What PyTorch has to say of its own samples.
-pytestmark = [pytest.mark.filterwarnings("ignore:.*(searchsorted|index_reduce|linalg.cross)")]
+pytestmark = [pytest.mark.filterwarnings("ignore:.*(searchsorted|index_reduce)", "ignore:Using torch.cross")]
 op_db = pytest.importorskip("torch.testing._internal.common_methods_invocations").op_db
 
 #: Groups of names that PyTorch and Lucid share.
@@ -165,6 +165,44 @@ def check(name: str, run: Callable[..., Any], theirs: Callable[..., Any], sample
 def test_agrees_with_torch(name: str) -> None:
     for theirs, sample in samples_of(name):
         check(name, function_of(name), theirs, sample)
+
+
+def second_order(outputs: list[Any], wrt: list[Any], grad: Any, constant: Any) -> list[np.ndarray] | None:
+    """Gradients of a random slope of the sum of squares; None where there are none."""
+    first = grad(sum((o * o).sum() for o in outputs), wrt, create_graph=True, allow_unused=True)
+    slopes = [
+        (g * constant(np.random.default_rng(k).standard_normal(tuple(g.shape)))).sum()
+        for k, g in enumerate(first)
+        if g is not None and g.requires_grad
+    ]
+    if not slopes:
+        return None
+    second = grad(sum(slopes), wrt, allow_unused=True)
+    return [np.zeros(tuple(t.shape)) if g is None else np.asarray(g) for t, g in zip(wrt, second, strict=True)]
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "linalg.norm"])  # there PyTorch has NaN at a 0
+def test_second_derivatives_agree_with_torch(name: str) -> None:
+    samples = samples_of(name)
+    for theirs, sample in samples if ALL_SAMPLES else samples[:: -(-len(samples) // 2)]:
+        given = [sample.input, sample.args, sample.kwargs]
+        wrt = [t for t in leaves(given, torch.Tensor) if t.requires_grad]
+        result = theirs(sample.input, *sample.args, **sample.kwargs)
+        outputs = [o for o in leaves(result, torch.Tensor) if o.requires_grad]
+        if not wrt or not outputs:
+            continue
+        try:
+            expected = second_order(outputs, wrt, torch.autograd.grad, torch.tensor)
+        except (RuntimeError, NotImplementedError):  # PyTorch has none
+            continue
+        arguments = ours(given)
+        leaves_of = [t for t in leaves(arguments, lucid.Tensor) if t.requires_grad]
+        result = function_of(name)(arguments[0], *arguments[1], **arguments[2])
+        live = [o for o in leaves(result, lucid.Tensor) if o.requires_grad]
+        found = second_order(live, leaves_of, lucid.grad, lucid.tensor) if live else None
+        zeros = [np.zeros(t.shape) for t in leaves_of]
+        for a, b in zip(found or zeros, expected or zeros, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6, err_msg=f"{name}{sample.args}{sample.kwargs}")
 
 
 #: Functions whose results have a size that depends on values.
