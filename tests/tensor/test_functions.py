@@ -123,7 +123,7 @@ CASES: dict[str, Case] = {
     "flip": (lambda: t(X).flip((0, 2)), lambda: np.flip(X, (0, 2))),
     "tile": (lambda: t(V).tile(2, 3), lambda: np.tile(V, (2, 3))),
     "cat": (lambda: lucid.cat([t(X), t(X[:1])]), lambda: np.concatenate([X, X[:1]])),
-    "cat promotes": (lambda: lucid.cat([t([1]), t([1.5])]), lambda: np.array([1.0, 1.5])),
+    "cat promotes": (lambda: lucid.cat([t([1]), t([1.5])]), lambda: np.array([1.0, 1.5], np.float32)),
     "stack": (lambda: lucid.stack([t(V), t(V)], dim=1), lambda: np.stack([V, V], 1)),
     "pad": (lambda: t(V).pad((1, 2), 5), lambda: np.pad(V, (1, 2), constant_values=5)),
     "pad pairs": (lambda: t(M).pad(((1, 0), (0, 2))), lambda: np.pad(M, ((1, 0), (0, 2)))),
