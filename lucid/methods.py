@@ -11,6 +11,7 @@ from lucid.errors import ArgumentTypeError, MissingAttributeError
 from lucid.functions import (
     arranging,
     assigning,
+    creation,
     diagonals,
     dtypes,
     elementwise,
@@ -299,6 +300,26 @@ class Methods(InPlace):
     def where(self, condition: Any, other: Any) -> Tensor:
         """``self`` where ``condition`` holds, else ``other``."""
         return elementwise.where(condition, self, other)
+
+    # --- others like this one ---
+    def new_full(
+        self, size: Any, fill_value: Any, *, dtype: object = None, requires_grad: builtins.bool = False
+    ) -> Tensor:
+        """A tensor of ``fill_value``, by default of this one's dtype."""
+        kind = self.dtype if dtype is None else dtype
+        return creation.full(size, fill_value, dtype=kind, requires_grad=requires_grad)
+
+    def new_zeros(self, *size: Any, dtype: object = None, requires_grad: builtins.bool = False) -> Tensor:
+        """A tensor of zeros, by default of this one's dtype."""
+        return creation.zeros(*size, dtype=self.dtype if dtype is None else dtype, requires_grad=requires_grad)
+
+    def new_ones(self, *size: Any, dtype: object = None, requires_grad: builtins.bool = False) -> Tensor:
+        """A tensor of ones, by default of this one's dtype."""
+        return creation.ones(*size, dtype=self.dtype if dtype is None else dtype, requires_grad=requires_grad)
+
+    def new_tensor(self, data: Any, *, dtype: object = None, requires_grad: builtins.bool = False) -> Tensor:
+        """A tensor of ``data``, by default of this one's dtype."""
+        return creation.tensor(data, requires_grad, self.dtype if dtype is None else dtype)
 
     # --- dtype ---
     def astype(self, dtype: object) -> Tensor:

@@ -16,9 +16,9 @@ from lucid import changes
 from lucid.backward import backward
 from lucid.eager import LIVE, leaf_record, left_behind, mode, set_result_class, tensor_of
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, GradientError, LucidError, ShapeError
-from lucid.functions.arguments import fail
+from lucid.functions.arguments import axis_of, fail
 from lucid.ir.graph import Array
-from lucid.ir.types import type_of
+from lucid.ir.types import TensorType, type_of
 from lucid.methods import Methods
 from lucid.printing import show_tensor
 from lucid.promotion import array_of
@@ -336,17 +336,29 @@ class Tensor(Methods):
         return self._value("tolist()").tolist()
 
     @property
-    def size(self) -> int:
-        """Number of elements."""
-        return self._record.call.type.size
+    def size(self) -> Size:
+        """Number of elements, as in NumPy; called as PyTorch's ``x.size()``, the shape, ``x.size(0)`` a part of it."""
+        return Size(self._record.call.type)
 
     def numel(self) -> int:
-        """Number of elements."""
-        return self.size
+        """Number of elements. ``nelement`` is the same method."""
+        return self._record.call.type.size
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes of an element."""
+        return self.dtype.itemsize
 
     def dim(self) -> int:
-        """Number of dimensions."""
+        """Number of dimensions. ``ndimension`` is the same method."""
         return self.ndim
+
+    ndimension = dim
+
+    def cpu(self) -> Tensor:
+        """The tensor itself: there is one device."""
+        return self
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -434,6 +446,21 @@ class Tensor(Methods):
         requires_grad = state.pop("requires_grad")
         self.__dict__.update(state)
         self._record = leaf_record(self, type_of(self._data), requires_grad)
+
+
+class Size(int):
+    """A number of elements that knows the dimensions it comes from."""
+
+    def __new__(cls, type: TensorType) -> Size:
+        self = super().__new__(cls, type.size)
+        self._shape = type.shape
+        return self
+
+    _shape: tuple[int, ...]
+
+    def __call__(self, dim: Any = None) -> Any:
+        """All sizes, or the one of ``dim``."""
+        return self._shape if dim is None else self._shape[axis_of("size", dim, len(self._shape), "dim")]
 
 
 class HookHandle:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
 __all__ = [
-    "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
-    "eq", "equal", "fmax", "fmin", "ge", "greater", "greater_equal", "gt", "isclose", "isfinite", "isinf", "isnan",
-    "isneginf", "isposinf", "le", "less", "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "lt",
-    "maximum", "minimum", "ne", "not_equal", "signbit", "where",
+    "allclose", "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_not", "bitwise_or",
+    "bitwise_right_shift", "bitwise_xor", "eq", "equal", "fmax", "fmin", "ge", "greater", "greater_equal", "gt",
+    "isclose", "isfinite", "isinf", "isnan", "isneginf", "isposinf", "le", "less", "less_equal", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "lt", "maximum", "minimum", "ne", "not_equal", "signbit", "where",
 ]  # fmt: skip
 
 
@@ -177,6 +177,9 @@ def bitwise_not(input: Any) -> Tensor:
     """All bits inverted; of bools, the other truth value."""
     x = as_tensor(input, "bitwise_not")
     return apply(ops.logical_not if x.dtype == bool_ else ops.bitwise_not, x)
+
+
+bitwise_invert = bitwise_not
 
 
 def bitwise_and(input: Any, other: Any) -> Tensor:

@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lucid import ops
-from lucid.eager import apply, leaf, mode, out_of_memory
+from lucid.eager import Recorded, apply, leaf, mode, out_of_memory
 from lucid.errors import ArgumentError, ArgumentTypeError, LucidError
-from lucid.functions.arguments import dtype_of, fail, int_of, number_of, sizes_of
+from lucid.functions.arguments import dtype_of, either, fail, int_of, number_of, sizes_of
 from lucid.ir.graph import Array
 from lucid.ir.types import SHORT_NAMES, Scalar, TensorType, float32, int64, is_integer, require_addressable
-from lucid.promotion import array_of, as_tensor, python_number
+from lucid.promotion import array_of, python_number
+from lucid.promotion import as_tensor as tensor_of
+from lucid.promotion import cast as promote
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
 __all__ = [
-    "arange", "empty", "eye", "from_numpy", "full", "full_like", "linspace", "ones", "ones_like", "tensor", "zeros",
-    "zeros_like",
+    "arange", "as_tensor", "asarray", "empty", "eye", "from_numpy", "full", "full_like", "linspace", "logspace",
+    "ones", "ones_like", "scalar_tensor", "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
 
 
@@ -67,6 +69,29 @@ def _new(array: Array, requires_grad: bool) -> Tensor:
     if mode.trace is not None:
         result._born_in = mode.trace.serial
     return result if requires_grad is False else result.requires_grad_(requires_grad)
+
+
+def asarray(obj: Any, dtype: object = None) -> Tensor:
+    """``obj`` itself if it is a tensor of this dtype, else a new tensor of it. ``as_tensor`` is the same function.
+
+    Raises:
+        as ``tensor``.
+
+    >>> import lucid
+    >>> x = lucid.ones(2)
+    >>> lucid.asarray(x) is x
+    True
+    """
+    x = obj if isinstance(obj, Recorded) else tensor(obj, dtype=dtype)
+    return x if dtype is None else promote(x, dtype_of("asarray", dtype))  # type: ignore[return-value,arg-type]  # Tensor is the only subclass users meet
+
+
+as_tensor = asarray
+
+
+def scalar_tensor(s: Scalar, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
+    """A tensor without dimensions, float32 unless ``dtype`` says otherwise."""
+    return full((), s, dtype=float32 if dtype is None else dtype, requires_grad=requires_grad)
 
 
 def full(shape: Any, fill_value: Scalar, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
@@ -120,30 +145,39 @@ def empty(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Ten
 
 def zeros_like(x: Any, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
     """Zeros of ``x``'s shape and dtype."""
-    x = as_tensor(x, "zeros_like")
+    x = tensor_of(x, "zeros_like")
     return _uniform("zeros_like", (x.shape,), 0, x.dtype if dtype is None else dtype, requires_grad)
 
 
 def ones_like(x: Any, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
     """Ones of ``x``'s shape and dtype."""
-    x = as_tensor(x, "ones_like")
+    x = tensor_of(x, "ones_like")
     return _uniform("ones_like", (x.shape,), 1, x.dtype if dtype is None else dtype, requires_grad)
 
 
 def full_like(x: Any, fill_value: Scalar, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
     """``fill_value`` everywhere, in ``x``'s shape and dtype."""
-    x = as_tensor(x, "full_like")
+    x = tensor_of(x, "full_like")
     return full(x.shape, fill_value, dtype=x.dtype if dtype is None else dtype, requires_grad=requires_grad)
 
 
 def arange(
-    start: Scalar, stop: Scalar | None = None, step: Scalar = 1, *, dtype: object = None, requires_grad: bool = False
+    start: Scalar,
+    stop: Scalar | None = None,
+    step: Scalar = 1,
+    *,
+    end: Scalar | None = None,
+    dtype: object = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """``start, start + step, ...`` up to, not including, ``stop``; int64 if all three are ints, else float32.
+
+    ``end`` is PyTorch's name of ``stop``.
 
     >>> arange(4)
     Tensor([0, 1, 2, 3])
     """
+    stop = either("arange", stop, end, ("stop", "end"))
     if stop is None:
         start, stop = 0, start
     numbers = [
@@ -170,6 +204,22 @@ def linspace(start: float, stop: float, num: int = 50, *, dtype: object = None, 
         fail(ArgumentError(f"num={count} must not be negative", op="linspace"))
     first, last = _finite("linspace", "start", start), _finite("linspace", "stop", stop)
     return _range("linspace", lambda: np.linspace(first, last, count), dtype, requires_grad)
+
+
+def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: object = None) -> Tensor:
+    """``base`` to the powers from ``start`` to ``end``, both included, evenly spaced.
+
+    >>> import lucid
+    >>> lucid.logspace(0, 2, 3)
+    Tensor([1.0, 10.0, 100.0])
+    """
+    count = int_of("logspace", "steps", steps)
+    if count < 0:
+        fail(ArgumentError(f"steps={count} must not be negative", op="logspace"))
+    first, last = _finite("logspace", "start", start), _finite("logspace", "end", end)
+    number = float(_finite("logspace", "base", base))
+    with np.errstate(all="ignore"):
+        return _range("logspace", lambda: np.power(number, np.linspace(first, last, count)), dtype, False)
 
 
 def eye(rows: int, columns: int | None = None, *, dtype: object = None, requires_grad: bool = False) -> Tensor:

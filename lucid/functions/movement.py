@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
 __all__ = [
-    "adjoint", "broadcast_to", "cat", "chunk", "concat", "expand", "expand_as", "flatten", "flip", "moveaxis",
-    "movedim", "pad", "permute", "permute_dims", "ravel", "reshape", "reshape_as", "split", "squeeze", "stack",
-    "swapaxes", "swapdims", "t", "tile", "transpose", "unflatten", "unsqueeze",
+    "adjoint", "broadcast_to", "cat", "chunk", "concat", "expand", "expand_as", "expand_dims", "flatten", "flip",
+    "matrix_transpose", "moveaxis", "movedim", "pad", "permute", "permute_dims", "ravel", "reshape", "reshape_as",
+    "split", "squeeze", "stack", "swapaxes", "swapdims", "t", "tile", "transpose", "unflatten", "unsqueeze",
 ]  # fmt: skip
 
 
@@ -78,6 +78,16 @@ def unsqueeze(x: Any, axis: Any = None, *, dim: Any = None) -> Tensor:
     x = as_tensor(x, "unsqueeze")
     axis = axis_of("unsqueeze", either("unsqueeze", axis, dim), x.ndim + 1)
     return reshape(x, (*x.shape[:axis], 1, *x.shape[axis:]))
+
+
+def expand_dims(x: Any, axis: int = 0) -> Tensor:
+    """The array API's name of ``unsqueeze``."""
+    return unsqueeze(x, axis)
+
+
+def matrix_transpose(x: Any) -> Tensor:
+    """Matrices with their last two dimensions exchanged: the array API's name of ``x.mT``."""
+    return swapaxes(x, -1, -2)
 
 
 def permute(x: Any, *order: Any) -> Tensor:

@@ -134,7 +134,7 @@ def test_attributes_and_conversions() -> None:
         (lambda t: len(t.sum()), ArgumentTypeError, "0-d"),
         (lambda t: list(t.sum()), ArgumentTypeError, "0-d"),
         (lambda t: [1, 2][t.sum()], ArgumentTypeError, "index"),
-        (lambda t: t.__setitem__(0, 1.0), ArgumentTypeError, "in place"),
+        (lambda t: t.__setitem__("a", 1.0), ArgumentTypeError, "str"),
         (lambda t: t + "a", ArgumentTypeError, "str"),
         (lambda t: t + None, ArgumentTypeError, "NoneType"),
         (lambda t: t.astype("nonsense"), DTypeError, "nonsense"),
@@ -205,3 +205,23 @@ def test_copy_broadcasts_and_casts() -> None:
     w = lucid.ones(2, requires_grad=True)
     with pytest.raises(GradientError, match="leaf"):
         (w * 2).copy_(lucid.zeros(2))
+
+
+def test_sizes_are_a_number_and_a_method() -> None:
+    x = lucid.zeros(2, 3)
+    assert x.size == 6
+    assert x.size() == (2, 3)
+    assert (x.size(0), x.size(-1), x.size(dim=1)) == (2, 3, 3)
+    assert x.reshape(x.size(0), -1).shape == (2, 3)
+    assert lucid.compile(lambda x: x.reshape(x.size(1), x.size(0)) * x.size)(x).shape == (3, 2)
+    with pytest.raises(ArgumentError, match="dim=2"):
+        x.size(2)
+
+
+def test_others_like_this_one() -> None:
+    x = lucid.tensor([1, 2])
+    assert x.new_zeros(2, 3).dtype == x.new_full((2,), 7.0).dtype == x.new_tensor([1.5]).dtype == lucid.int64
+    assert x.new_ones((2,), dtype=lucid.float64).tolist() == [1.0, 1.0]
+    assert lucid.asarray(x) is x
+    assert lucid.as_tensor(x, dtype=lucid.float32).dtype == lucid.float32
+    assert x.cpu() is x

@@ -25,25 +25,26 @@ op_db = pytest.importorskip("torch.testing._internal.common_methods_invocations"
 
 #: Groups of names that PyTorch and Lucid share.
 NAMES = """
-H T __getitem__ abs acos acosh add addbmm addcdiv addcmul addmm addmv addr all amax amin aminmax any argmax argmin
-argsort argwhere asin asinh atan atan2 atanh atleast_1d atleast_2d atleast_3d baddbmm bincount bitwise_and
+H T __getitem__ abs acos acosh add addbmm addcdiv addcmul addmm addmv addr all amax amin aminmax any arange argmax
+argmin argsort argwhere asin asinh atan atan2 atanh atleast_1d atleast_2d atleast_3d baddbmm bincount bitwise_and
 bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor block_diag bmm broadcast_tensors
 broadcast_to bucketize cartesian_prod cat cdist ceil chunk clamp clamp_max clamp_min column_stack combinations
 copysign cos cosh count_nonzero cross cummax cummin cumprod cumsum deg2rad diag diag_embed diagflat diagonal
-diagonal_scatter diff dist div dot dsplit dstack einsum eq erf erfc exp exp2 expand expand_as expm1 flatten flip
-fliplr flipud float_power floor floor_divide fmax fmin fmod frac gather ge gt heaviside histc hsplit hstack hypot
-index_add index_copy index_fill index_put index_reduce index_select inner isclose isfinite isin isinf isnan isneginf
-isposinf kron kthvalue ldexp le lerp linalg.cholesky linalg.cross linalg.det linalg.inv linalg.matrix_norm
-linalg.matrix_power linalg.multi_dot linalg.norm linalg.qr linalg.slogdet linalg.solve linalg.vecdot
-linalg.vector_norm log log10 log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp logdet logical_and logical_not
-logical_or logical_xor logit logsumexp lt mH mT masked_fill masked_scatter masked_select matmul max maximum mean
-median meshgrid min minimum mm mode movedim msort mul mv nan_to_num nanmean nanmedian nanquantile nansum narrow ne neg
-nonzero norm outer permute positive pow prod put quantile rad2deg ravel reciprocal remainder renorm repeat
-repeat_interleave reshape reshape_as roll rot90 round rsqrt rsub scatter scatter_add scatter_reduce searchsorted
-select select_scatter sgn sigmoid sign signbit sin sinc sinh slice_scatter softmax sort special.xlog1py split sqrt
-square squeeze stack std std_mean sub sum t take take_along_dim tan tanh tensor_split tensordot tile topk trace
-transpose tril tril_indices triu triu_indices true_divide trunc unbind unflatten unfold unique unique_consecutive
-unsqueeze var var_mean vdot view view_as vsplit vstack where xlogy
+diagonal_scatter diff dist div dot dsplit dstack einsum eq erf erfc exp exp2 expand expand_as expm1 eye flatten flip
+fliplr flipud float_power floor floor_divide fmax fmin fmod frac full full_like gather ge gt heaviside histc hsplit
+hstack hypot index_add index_copy index_fill index_put index_reduce index_select inner isclose isfinite isin isinf
+isnan isneginf isposinf kron kthvalue ldexp le lerp linalg.cholesky linalg.cross linalg.det linalg.inv
+linalg.matrix_norm linalg.matrix_power linalg.multi_dot linalg.norm linalg.qr linalg.slogdet linalg.solve
+linalg.vecdot linalg.vector_norm linspace log log10 log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp logdet
+logical_and logical_not logical_or logical_xor logit logspace logsumexp lt mH mT masked_fill masked_scatter
+masked_select matmul max maximum mean median meshgrid min minimum mm mode movedim msort mul mv nan_to_num nanmean
+nanmedian nanquantile nansum narrow ne neg new_full new_ones new_zeros nonzero norm ones ones_like outer permute
+positive pow prod put quantile rad2deg ravel reciprocal remainder renorm repeat repeat_interleave reshape reshape_as
+roll rot90 round rsqrt rsub scalar_tensor scatter scatter_add scatter_reduce searchsorted select select_scatter sgn
+sigmoid sign signbit sin sinc sinh slice_scatter softmax sort special.xlog1py split sqrt square squeeze stack std
+std_mean sub sum t take take_along_dim tan tanh tensor_split tensordot tile topk trace transpose tril tril_indices
+triu triu_indices true_divide trunc unbind unflatten unfold unique unique_consecutive unsqueeze var var_mean vdot view
+view_as vsplit vstack where xlogy zeros zeros_like
 """.split()  # noqa: SIM905
 
 #: The function of Lucid that is meant, where it has another name or place.
@@ -93,6 +94,9 @@ def function_of(name: str) -> Callable[..., Any]:
 
 #: Samples that Lucid refuses, by what is in their arguments.
 REFUSED = {
+    "arange": lambda s: isinstance(s.input, bool),
+    "linspace": lambda s: any(isinstance(x, torch.Tensor) for x in (s.input, *s.args)),
+    "logspace": lambda s: any(isinstance(x, torch.Tensor) for x in (s.input, *s.args)),
     "norm": lambda s: "nuc" in s.args,
     "linalg.norm": lambda s: {*s.args, *s.kwargs.values()} & {"nuc", 2, -2} and s.input.ndim > 1,
     "linalg.matrix_norm": lambda s: s.args[0] in ("nuc", 2, -2),
