@@ -72,7 +72,7 @@ def test_empty_batches() -> None:
     assert F.conv2d(lucid.ones(0, 3, 8, 8), WEIGHT).shape == (0, 4, 6, 6)
     assert F.max_pool2d(lucid.ones(0, 3, 8, 8), 2).shape == (0, 3, 4, 4)
     assert F.linear(lucid.ones(0, 3), lucid.ones(2, 3)).shape == (0, 2)
-    assert F.cross_entropy(lucid.zeros(0, 4), lucid.zeros(0, dtype=lucid.int64), "sum").item() == 0
+    assert F.cross_entropy(lucid.zeros(0, 4), lucid.zeros(0, dtype=lucid.int64), reduction="sum").item() == 0
 
 
 def test_batch_norm_eval_uses_running_statistics() -> None:

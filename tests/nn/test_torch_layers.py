@@ -1,0 +1,150 @@
+"""Activations, losses and distances as layers, against PyTorch's of the same name and arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lucid
+from lucid import nn
+from lucid.errors import ArgumentError, ArgumentTypeError, LucidError, ShapeError
+from lucid.nn import functional as F
+
+RNG = np.random.default_rng(5)
+X = RNG.standard_normal((4, 6)).astype(np.float32)
+Y = RNG.standard_normal((4, 6)).astype(np.float32)
+IMAGES = RNG.standard_normal((2, 3, 4, 4)).astype(np.float32)
+P = np.abs(X) / (np.abs(X) + 1)
+BITS = (RNG.random((4, 6)) > 0.5).astype(np.float32)
+SIGNS = BITS * 2 - 1
+CLASSES = np.array([0, 5, 2, 2])
+WEIGHTS = np.linspace(0.5, 2.0, 6, dtype=np.float32)
+LABELS = np.array([[1, 3, -1, 0, 0, 0], [-1, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5], [5, -1, -1, -1, -1, -1]])
+
+ACTIVATIONS: list[tuple[str, dict[str, Any]]] = [
+    ("ReLU", {"inplace": True}), ("ReLU6", {}), ("Hardtanh", {"min_val": -0.3, "max_val": 0.7}), ("Hardtanh", {}),
+    ("LeakyReLU", {"negative_slope": 0.2}), ("ELU", {"alpha": 1.5}), ("CELU", {"alpha": 0.7}), ("SELU", {}),
+    ("SiLU", {"inplace": True}), ("Mish", {}), ("Softplus", {"beta": 2.0, "threshold": 1.0}), ("LogSigmoid", {}),
+    ("Sigmoid", {}), ("Tanh", {}), ("Hardsigmoid", {}), ("Hardswish", {}), ("Hardshrink", {"lambd": 0.4}),
+    ("Softshrink", {"lambd": 0.4}), ("Softsign", {}), ("Tanhshrink", {}),
+    ("Threshold", {"threshold": 0.1, "value": 7.0}),
+    ("GELU", {}), ("GELU", {"approximate": "tanh"}), ("PReLU", {}), ("PReLU", {"num_parameters": 6, "init": 0.1}),
+    ("GLU", {}), ("GLU", {"dim": 0}), ("Softmax", {"dim": 1}), ("Softmin", {"dim": 0}), ("LogSoftmax", {"dim": 1}),
+]  # fmt: skip
+
+LOSSES: list[tuple[str, dict[str, Any], tuple[np.ndarray, ...]]] = [
+    ("L1Loss", {}, (X, Y)), ("MSELoss", {"reduction": "sum"}, (X, Y)), ("SmoothL1Loss", {"beta": 0.5}, (X, Y)),
+    ("HuberLoss", {"delta": 0.5}, (X, Y)), ("BCELoss", {"weight": WEIGHTS}, (P, BITS)),
+    ("BCEWithLogitsLoss", {"pos_weight": WEIGHTS, "weight": WEIGHTS[::-1].copy()}, (X, BITS)),
+    ("NLLLoss", {"weight": WEIGHTS, "ignore_index": 2}, (X, CLASSES)),
+    ("CrossEntropyLoss", {"weight": WEIGHTS, "ignore_index": 2, "label_smoothing": 0.1}, (X, CLASSES)),
+    ("CrossEntropyLoss", {"weight": WEIGHTS, "label_smoothing": 0.1}, (X, P)),
+    ("CrossEntropyLoss", {"weight": WEIGHTS, "reduction": "none"}, (X, CLASSES)),
+    ("KLDivLoss", {"reduction": "batchmean"}, (X, P)), ("KLDivLoss", {"reduction": "sum", "log_target": True}, (X, Y)),
+    ("PoissonNLLLoss", {"full": True}, (X, np.abs(Y) * 3)), ("PoissonNLLLoss", {"log_input": False}, (P, np.abs(Y))),
+    ("GaussianNLLLoss", {"full": True}, (X, Y, P)), ("SoftMarginLoss", {}, (X, SIGNS)),
+    ("MultiLabelSoftMarginLoss", {"weight": WEIGHTS}, (X, BITS)), ("MultiLabelMarginLoss", {}, (X, LABELS)),
+    ("MultiMarginLoss", {"p": 2, "margin": 0.7, "weight": WEIGHTS}, (X, CLASSES)),
+    ("HingeEmbeddingLoss", {"margin": 0.5}, (X, SIGNS)),
+    ("CosineEmbeddingLoss", {"margin": 0.1}, (X, Y, SIGNS[:, 0])),
+    ("MarginRankingLoss", {"margin": 0.1}, (X, Y, SIGNS)), ("TripletMarginLoss", {"swap": True}, (X, Y, P)),
+    ("TripletMarginLoss", {"p": 3.0, "margin": 2.0}, (X, Y, P)), ("TripletMarginWithDistanceLoss", {}, (X, Y, P)),
+    ("PairwiseDistance", {"p": 1.0, "keepdim": True}, (X, Y)), ("CosineSimilarity", {"dim": 0}, (X, Y)),
+]  # fmt: skip
+
+
+def agree(name: str, options: dict[str, Any], arrays: tuple[np.ndarray, ...], compiled: bool) -> None:
+    torch = pytest.importorskip("torch")
+    theirs = getattr(torch.nn, name)(
+        **{k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in options.items()}
+    )
+    ours = getattr(nn, name)(**{k: lucid.tensor(v) if isinstance(v, np.ndarray) else v for k, v in options.items()})
+    grad = [a.dtype.kind == "f" for a in arrays]
+    grad = [
+        g and (k == 0 or "Loss" not in name or name.startswith(("Triplet", "Cosine", "Margin")))
+        for k, g in enumerate(grad)
+    ]
+    a = [torch.tensor(x, requires_grad=g) for x, g in zip(arrays, grad, strict=True)]
+    b = [lucid.tensor(x, requires_grad=g) for x, g in zip(arrays, grad, strict=True)]
+    expected = theirs(*[t.clone() for t in a])
+    found = (lucid.compile(ours) if compiled else ours)(*b)
+    np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=2e-6, atol=2e-6)
+    expected.sum().backward()
+    found.sum().backward()
+    for x, y in zip(a, b, strict=True):
+        if x.requires_grad and x.grad is not None:
+            assert y.grad is not None
+            np.testing.assert_allclose(y.grad.numpy(), x.grad.numpy(), rtol=1e-5, atol=2e-6)
+    for (key, p), q in zip(theirs.named_parameters(), ours.parameters(), strict=True):
+        assert q.name == key
+        np.testing.assert_allclose(q.grad.numpy(), p.grad.numpy(), rtol=1e-5, atol=2e-5)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize(("name", "options"), ACTIVATIONS)
+def test_activations(name: str, options: dict[str, Any], compiled: bool) -> None:
+    agree(name, options, (X,), compiled)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize(("name", "options", "arrays"), LOSSES)
+def test_losses(name: str, options: dict[str, Any], arrays: tuple[np.ndarray, ...], compiled: bool) -> None:
+    agree(name, options, arrays, compiled)
+
+
+def test_softmax_of_pixels_and_random_slopes() -> None:
+    pixels = nn.Softmax2d()(lucid.tensor(IMAGES))
+    np.testing.assert_allclose(pixels.sum(1).numpy(), 1.0, rtol=1e-6)
+    slopes = nn.RReLU(0.25, 0.75)(-lucid.ones(10000)).numpy()
+    assert -0.75 <= slopes.min() < -0.7
+    assert -0.3 < slopes.max() <= -0.25
+    assert abs(slopes.mean() + 0.5) < 0.01
+
+
+def test_nan_stays_nan() -> None:
+    for name, options in ACTIVATIONS:
+        if name != "GLU" and "num_parameters" not in options:
+            layer = getattr(nn, name)(**options)
+            assert np.isnan(layer(lucid.full((2, 6), float("nan"))).detach().numpy()).all(), name
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        (lambda: F.glu(lucid.ones(3)), ShapeError, "must be even"),
+        (lambda: F.prelu(lucid.ones(2, 3), lucid.ones(2)), ShapeError, "one for each channel"),
+        (lambda: F.hardtanh(lucid.ones(2), 1.0, -1.0), ArgumentError, "must not be larger"),
+        (lambda: F.rrelu(lucid.ones(2), 1.0, 0.5), ArgumentError, "must not be larger"),
+        (lambda: F.softplus(lucid.ones(2), beta=0), ArgumentError, "must not be 0"),
+        (lambda: F.celu(lucid.ones(2), 0), ArgumentError, "must not be 0"),
+        (lambda: F.gelu(lucid.ones(2), "erf"), ArgumentError, "'none' or 'tanh'"),
+        (lambda: nn.GELU("erf"), ArgumentError, "'none' or 'tanh'"),
+        (lambda: nn.Softshrink(-1.0), ArgumentError, "must not be negative"),
+        (lambda: nn.LeakyReLU("steep"), ArgumentTypeError, "must be a number"),
+        (lambda: nn.Softmax2d()(lucid.ones(2, 3)), ShapeError, "must be"),
+        (lambda: F.mse_loss(lucid.ones(2), lucid.ones(3)), ShapeError, "must be equal"),
+        (lambda: F.binary_cross_entropy(lucid.ones(2) * 2, lucid.ones(2)), ArgumentError, "outside of 0 .. 1"),
+        (lambda: F.huber_loss(lucid.ones(2), lucid.ones(2), delta=0), ArgumentError, "must be positive"),
+        (lambda: F.gaussian_nll_loss(lucid.ones(2), lucid.ones(2), -lucid.ones(2)), ArgumentError, "negative"),
+        (lambda: F.gaussian_nll_loss(lucid.ones(4), lucid.ones(4), lucid.ones(3)), ShapeError, "does not fit"),
+        (lambda: F.kl_div(lucid.ones(2), lucid.ones(2), reduction="all"), ArgumentError, "batchmean"),
+        (lambda: nn.KLDivLoss("all"), ArgumentError, "batchmean"),
+        (lambda: nn.L1Loss("all"), ArgumentError, "must be one of"),
+        (lambda: F.cross_entropy(lucid.ones(2, 3), lucid.tensor([0, 1]), lucid.ones(2)), ShapeError, "one per class"),
+        (lambda: F.cross_entropy(lucid.ones(2, 3), lucid.tensor([0, 3])), LucidError, "3 classes"),
+        (lambda: F.multi_margin_loss(lucid.ones(2, 3), lucid.tensor([0, 1]), p=3), ArgumentError, "1 or 2"),
+        (lambda: nn.MultiMarginLoss(p=3), ArgumentError, "1 or 2"),
+        (lambda: F.multi_margin_loss(lucid.ones(2, 3), lucid.tensor([0, 4])), LucidError, "3 classes"),
+        (lambda: F.multilabel_margin_loss(lucid.ones(3), lucid.tensor([5, -1, 0])), LucidError, "3 classes"),
+        (lambda: F.cosine_embedding_loss(lucid.ones(2), lucid.ones(2), lucid.ones(2)), ShapeError, "must be"),
+        (lambda: F.margin_ranking_loss(lucid.ones(2), lucid.ones(1, 2), lucid.ones(2)), ShapeError, "as many"),
+        (lambda: F.triplet_margin_loss(*[lucid.ones(1, 2)] * 3, margin=0), ArgumentError, "must be positive"),
+    ],
+)  # fmt: skip
+def test_wrong_uses_say_what_is_wrong(wrong: Any, error: type[LucidError], words: str) -> None:
+    with pytest.raises(error, match=words):
+        wrong()

@@ -1,0 +1,60 @@
+"""Functional layers and losses on PyTorch's own sample inputs: values and gradients, eager and compiled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import lucid
+from lucid.nn import functional as F
+
+pytest.importorskip("torch")
+
+from tests.tensor.test_torch_samples import check, samples_of
+
+NAMES = """
+binary_cross_entropy binary_cross_entropy_with_logits celu cosine_embedding_loss cosine_similarity cross_entropy elu
+gaussian_nll_loss gelu glu hardshrink hardsigmoid hardswish hardtanh hinge_embedding_loss huber_loss kl_div l1_loss
+leaky_relu linear logsigmoid margin_ranking_loss mish mse_loss multi_margin_loss multilabel_margin_loss
+multilabel_soft_margin_loss nll_loss normalize pairwise_distance poisson_nll_loss prelu relu relu6 rrelu selu silu
+smooth_l1_loss soft_margin_loss softmin softplus softshrink softsign tanhshrink threshold triplet_margin_loss
+""".split()  # noqa: SIM905
+
+#: Arguments of PyTorch that are deprecated, or change nothing here.
+DROPPED = {"inplace", "size_average", "reduce"}
+
+
+def refused(name: str, sample: Any) -> bool:
+    """Samples that Lucid refuses, and says why."""
+    if name in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "soft_margin_loss"):
+        return sample.input.shape != sample.args[0].shape  # shapes that broadcast, which is usually a mistake
+    if not sample.input.is_floating_point():
+        return True
+    return name == "rrelu" and bool(sample.kwargs.get("training"))  # random numbers of their own
+
+
+def samples(name: str) -> list[tuple[Any, Any]]:
+    found = []
+    for function, sample in samples_of(f"nn.functional.{name}"):
+        sample.kwargs = {k: v for k, v in sample.kwargs.items() if k not in DROPPED}
+        if not refused(name, sample):
+            found.append((function, sample))
+    assert found
+    return found
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch on reductions that it would rather have otherwise
+@pytest.mark.parametrize("name", NAMES)
+def test_agrees_with_torch(name: str) -> None:
+    for theirs, sample in samples(name):
+        check(name, getattr(F, name), theirs, sample)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", NAMES)
+def test_compiled_agrees_with_torch(name: str) -> None:
+    """The first samples, as arguments of one compiled function."""
+    compiled = lucid.compile(getattr(F, name))
+    for theirs, sample in samples(name)[:4]:
+        check(name, compiled, theirs, sample)
