@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from lucid.errors import ArgumentError
+from lucid.errors import ArgumentError, ArgumentTypeError
 from lucid.functions.arguments import fail, int_of
 from lucid.nn import functional as F
 from lucid.nn.arguments import flag, number
@@ -39,7 +39,13 @@ class _WeightedLoss(_Loss):
 
     def __init__(self, weight: Tensor | None = None, reduction: str = "mean"):
         super().__init__(reduction)
-        self.register_buffer("weight", weight)
+        self._keep("weight", weight)
+
+    def _keep(self, name: str, weight: Tensor | None) -> None:
+        if weight is not None and not isinstance(weight, Tensor):
+            message = f"{name} must be a Tensor or None, not {type(weight).__name__}"
+            fail(ArgumentTypeError(message, op=type(self).__name__))
+        self.register_buffer(name, weight)
 
 
 class L1Loss(_Loss):
@@ -159,7 +165,7 @@ class BCEWithLogitsLoss(_WeightedLoss):
 
     def __init__(self, weight: Tensor | None = None, reduction: F.Reduction = "mean", pos_weight: Tensor | None = None):
         super().__init__(weight, reduction)
-        self.register_buffer("pos_weight", pos_weight)
+        self._keep("pos_weight", pos_weight)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(input, target, self.weight, self.reduction, self.pos_weight)
