@@ -34,7 +34,7 @@ from lucid.nn.activation import (
 from lucid.nn.containers import ModuleDict, ModuleList, Sequential
 from lucid.nn.conv import Conv2d
 from lucid.nn.distance import CosineSimilarity, PairwiseDistance
-from lucid.nn.dropout import Dropout
+from lucid.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from lucid.nn.linear import Flatten, Identity, Linear
 from lucid.nn.loss import (
     BCELoss,
@@ -59,7 +59,18 @@ from lucid.nn.loss import (
     TripletMarginWithDistanceLoss,
 )
 from lucid.nn.module import Module
-from lucid.nn.normalization import BatchNorm2d
+from lucid.nn.normalization import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+)
 from lucid.nn.parameter import Parameter
 from lucid.nn.pooling import AvgPool2d, MaxPool2d
 
@@ -75,20 +86,28 @@ __all__ = [
     "GELU",
     "GLU",
     "SELU",
+    "AlphaDropout",
     "AvgPool2D",
     "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
     "BatchNorm2D",
     "BatchNorm2d",
+    "BatchNorm3d",
     "Conv2D",
     "Conv2d",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "FeatureAlphaDropout",
     "Flatten",
     "GaussianNLLLoss",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -96,10 +115,15 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -118,6 +142,7 @@ __all__ = [
     "PairwiseDistance",
     "Parameter",
     "PoissonNLLLoss",
+    "RMSNorm",
     "RReLU",
     "ReLU",
     "ReLU6",

@@ -96,6 +96,71 @@ def test_losses(name: str, options: dict[str, Any], arrays: tuple[np.ndarray, ..
     agree(name, options, arrays, compiled)
 
 
+LINES = RNG.standard_normal((4, 6, 5)).astype(np.float32)
+VOLUMES = RNG.standard_normal((2, 6, 3, 2, 4)).astype(np.float32)
+PICTURES = RNG.standard_normal((3, 6, 4, 5)).astype(np.float32)
+
+NORMS: list[tuple[str, tuple[Any, ...], dict[str, Any], np.ndarray]] = [
+    ("BatchNorm1d", (6,), {}, X), ("BatchNorm1d", (6,), {"momentum": None}, LINES), ("BatchNorm2d", (6,), {}, PICTURES),
+    ("BatchNorm3d", (6,), {"affine": False}, VOLUMES), ("BatchNorm3d", (6,), {"track_running_stats": False}, VOLUMES),
+    ("InstanceNorm1d", (6,), {}, LINES), ("InstanceNorm1d", (4,), {"affine": True}, LINES[:, 0, :4].T.copy()[:4]),
+    ("InstanceNorm2d", (6,), {"affine": True, "track_running_stats": True}, PICTURES),
+    ("InstanceNorm3d", (6,), {"track_running_stats": True, "momentum": 0.3}, VOLUMES),
+    ("LayerNorm", (5,), {}, LINES), ("LayerNorm", ((4, 5),), {"bias": False}, PICTURES),
+    ("LayerNorm", (6,), {"elementwise_affine": False, "eps": 0.1}, X), ("RMSNorm", ((6, 5),), {}, LINES),
+    ("RMSNorm", (5,), {"eps": 0.01}, LINES), ("GroupNorm", (3, 6), {}, PICTURES), ("GroupNorm", (1, 6), {}, X),
+    ("GroupNorm", (6, 6), {"affine": False}, VOLUMES), ("LocalResponseNorm", (2,), {"alpha": 0.5}, PICTURES),
+    ("LocalResponseNorm", (3,), {"beta": 0.5, "k": 2.0}, LINES),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize(("name", "sizes", "options", "array"), NORMS)
+def test_norms(name: str, sizes: tuple[Any, ...], options: dict[str, Any], array: np.ndarray, compiled: bool) -> None:
+    """Two steps of training, then evaluation: outputs, gradients, and what was tracked."""
+    torch = pytest.importorskip("torch")
+    theirs, ours = getattr(torch.nn, name)(*sizes, **options), getattr(nn, name)(*sizes, **options)
+    for p, q in zip(theirs.parameters(), ours.parameters(), strict=True):
+        values = RNG.standard_normal(p.shape).astype(np.float32)
+        p.data[...] = torch.tensor(values)
+        q.copy_(values)
+    run = lucid.compile(ours) if compiled else ours
+    for training in (True, True, False):
+        theirs.train(training)
+        ours.train(training)
+        a, b = torch.tensor(array, requires_grad=True), lucid.tensor(array, requires_grad=True)
+        expected, found = theirs(a), run(b)
+        np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=1e-4, atol=2e-5)
+        (expected * expected.detach().sin()).sum().backward()
+        (found * found.detach().sin()).sum().backward()
+        assert b.grad is not None
+        np.testing.assert_allclose(b.grad.numpy(), a.grad.numpy(), rtol=1e-3, atol=1e-4)
+    for p, q in zip(theirs.parameters(), ours.parameters(), strict=True):
+        np.testing.assert_allclose(q.grad.numpy(), p.grad.numpy(), rtol=1e-3, atol=1e-3)
+    state = ours.state_dict()
+    assert list(state) == list(theirs.state_dict())
+    for key, value in theirs.state_dict().items():
+        np.testing.assert_allclose(state[key].numpy(), value.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_dropout_of_channels_and_of_elements(compiled: bool) -> None:
+    x = lucid.ones(50, 40, 3, 2)
+    for layer, whole in ((nn.Dropout(0.25), False), (nn.Dropout2d(0.25), True), (nn.Dropout1d(0.25), True)):
+        given = x if not isinstance(layer, nn.Dropout1d) else x.reshape(50, 40, 6)
+        y = (lucid.compile(layer) if compiled else layer)(given).numpy().reshape(50, 40, 6)
+        assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.75)}
+        assert (y == y[..., :1]).all() == whole
+        assert abs((y == 0).mean() - 0.25) < 0.03
+    noise = lucid.randn(200, 50, 4)
+    for layer in (nn.AlphaDropout(0.3), nn.FeatureAlphaDropout(0.3)):
+        y = (lucid.compile(layer) if compiled else layer)(noise).numpy()
+        assert abs(y.mean()) < 0.05
+        assert abs(y.var() - 1) < 0.06
+        assert layer.eval()(noise) is noise
+    assert nn.Dropout3d(1.0)(lucid.ones(2, 3, 1, 1, 1)).sum().item() == 0
+
+
 def test_softmax_of_pixels_and_random_slopes() -> None:
     pixels = nn.Softmax2d()(lucid.tensor(IMAGES))
     np.testing.assert_allclose(pixels.sum(1).numpy(), 1.0, rtol=1e-6)
@@ -142,6 +207,20 @@ def test_nan_stays_nan() -> None:
         (lambda: F.multilabel_margin_loss(lucid.ones(3), lucid.tensor([5, -1, 0])), LucidError, "3 classes"),
         (lambda: F.cosine_embedding_loss(lucid.ones(2), lucid.ones(2), lucid.ones(2)), ShapeError, "must be"),
         (lambda: F.margin_ranking_loss(lucid.ones(2), lucid.ones(1, 2), lucid.ones(2)), ShapeError, "as many"),
+        (lambda: F.layer_norm(lucid.ones(2, 3), 4), ShapeError, "does not end in"),
+        (lambda: F.layer_norm(lucid.ones(2, 3), 3, lucid.ones(2)), ShapeError, "must be"),
+        (lambda: F.rms_norm(lucid.ones(2, 3), 3, eps=-1.0), ArgumentError, "must not be negative"),
+        (lambda: F.group_norm(lucid.ones(2, 3), 2), ArgumentError, "must divide"),
+        (lambda: nn.GroupNorm(2, 3), ArgumentError, "must divide"),
+        (lambda: nn.GroupNorm(1, 3)(lucid.ones(2, 4)), ShapeError, "must be"),
+        (lambda: F.instance_norm(lucid.ones(2, 3, 1)), ShapeError, "one pixel"),
+        (lambda: nn.InstanceNorm2d(3, affine=True)(lucid.ones(2, 4, 3, 3)), ShapeError, "4 channels"),
+        (lambda: nn.BatchNorm1d(3)(lucid.ones(2, 3, 4, 5)), ShapeError, "must be"),
+        (lambda: nn.LayerNorm(0), ArgumentError, "at least 1"),
+        (lambda: F.local_response_norm(lucid.ones(2, 3), 2), ShapeError, "must be"),
+        (lambda: nn.LocalResponseNorm(0), ArgumentError, "at least 1"),
+        (lambda: F.dropout2d(lucid.ones(2, 3)), ShapeError, "must be"),
+        (lambda: nn.Dropout2d(1.5), ArgumentError, "0 .. 1"),
         (lambda: F.triplet_margin_loss(*[lucid.ones(1, 2)] * 3, margin=0), ArgumentError, "must be positive"),
     ],
 )  # fmt: skip

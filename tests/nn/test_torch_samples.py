@@ -14,11 +14,12 @@ pytest.importorskip("torch")
 from tests.tensor.test_torch_samples import check, samples_of
 
 NAMES = """
-binary_cross_entropy binary_cross_entropy_with_logits celu cosine_embedding_loss cosine_similarity cross_entropy elu
-gaussian_nll_loss gelu glu hardshrink hardsigmoid hardswish hardtanh hinge_embedding_loss huber_loss kl_div l1_loss
-leaky_relu linear logsigmoid margin_ranking_loss mish mse_loss multi_margin_loss multilabel_margin_loss
-multilabel_soft_margin_loss nll_loss normalize pairwise_distance poisson_nll_loss prelu relu relu6 rrelu selu silu
-smooth_l1_loss soft_margin_loss softmin softplus softshrink softsign tanhshrink threshold triplet_margin_loss
+batch_norm binary_cross_entropy binary_cross_entropy_with_logits celu cosine_embedding_loss cosine_similarity
+cross_entropy elu gaussian_nll_loss gelu glu group_norm hardshrink hardsigmoid hardswish hardtanh hinge_embedding_loss
+huber_loss instance_norm kl_div l1_loss layer_norm leaky_relu linear local_response_norm logsigmoid
+margin_ranking_loss mish mse_loss multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss nll_loss
+normalize pairwise_distance poisson_nll_loss prelu relu relu6 rms_norm rrelu selu silu smooth_l1_loss soft_margin_loss
+softmin softplus softshrink softsign tanhshrink threshold triplet_margin_loss
 """.split()  # noqa: SIM905
 
 #: Arguments of PyTorch that are deprecated, or change nothing here.
@@ -31,6 +32,11 @@ def refused(name: str, sample: Any) -> bool:
         return sample.input.shape != sample.args[0].shape  # shapes that broadcast, which is usually a mistake
     if not sample.input.is_floating_point():
         return True
+    numbers = [sample.kwargs.get(k, 0.0) for k in ("eps", "momentum")]
+    if name.endswith("_norm") and (min(numbers) < 0 or any(isinstance(v, float) and v < 0 for v in sample.args)):
+        return True  # a negative eps or momentum
+    if name == "batch_norm" and sample.input.ndim < 2:
+        return True  # without channels
     return name == "rrelu" and bool(sample.kwargs.get("training"))  # random numbers of their own
 
 

@@ -129,7 +129,7 @@ CASES: dict[str, tuple[Function, Function, tuple[np.ndarray, ...]]] = {
     "l1_loss": (lambda x, y: F.l1_loss(x, y, "none"), lambda x, y: TF.l1_loss(x, y, reduction="none"), (X, Y)),
     **{
         f"cross_entropy {reduction} {smoothing}": (
-            lambda x, r=reduction, s=smoothing: F.cross_entropy(x, CLASSES, r, label_smoothing=s),
+            lambda x, r=reduction, s=smoothing: F.cross_entropy(x, CLASSES, reduction=r, label_smoothing=s),
             lambda x, r=reduction, s=smoothing: TF.cross_entropy(
                 x, torch.tensor(CLASSES), reduction=r, label_smoothing=s
             ),

@@ -37,7 +37,14 @@ from lucid.nn.functional.arguments import Pair, paddings, pair
 from lucid.nn.functional.classification import cross_entropy, multi_margin_loss, multilabel_margin_loss, nll_loss
 from lucid.nn.functional.conv import conv2d
 from lucid.nn.functional.distance import cosine_similarity, normalize, pairwise_distance
-from lucid.nn.functional.dropout import dropout
+from lucid.nn.functional.dropout import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
+)
 from lucid.nn.functional.linear import linear
 from lucid.nn.functional.loss import (
     Reduction,
@@ -58,16 +65,26 @@ from lucid.nn.functional.loss import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
-from lucid.nn.functional.normalization import batch_norm
+from lucid.nn.functional.normalization import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    local_response_norm,
+    rms_norm,
+)
 from lucid.nn.functional.pooling import avg_pool2d, max_pool2d
 
 __all__ = [
-    "Pair", "Reduction", "avg_pool2d", "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu",
-    "conv2d", "cosine_embedding_loss", "cosine_similarity", "cross_entropy", "dropout", "elu", "gaussian_nll_loss",
-    "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hinge_embedding_loss", "huber_loss", "kl_div",
-    "l1_loss", "leaky_relu", "linear", "log_softmax", "logsigmoid", "margin_ranking_loss", "max_pool2d", "mish",
-    "mse_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "normalize",
-    "one_hot", "paddings", "pair", "pairwise_distance", "poisson_nll_loss", "prelu", "relu", "relu6", "rrelu", "selu",
-    "sigmoid", "silu", "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink",
-    "softsign", "tanh", "tanhshrink", "threshold", "triplet_margin_loss", "triplet_margin_with_distance_loss",
+    "Pair", "Reduction", "alpha_dropout", "avg_pool2d", "batch_norm", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "celu", "conv2d", "cosine_embedding_loss", "cosine_similarity",
+    "cross_entropy", "dropout", "dropout1d", "dropout2d", "dropout3d", "elu", "feature_alpha_dropout",
+    "gaussian_nll_loss", "gelu", "glu", "group_norm", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+    "hinge_embedding_loss", "huber_loss", "instance_norm", "kl_div", "l1_loss", "layer_norm", "leaky_relu",
+    "linear", "local_response_norm", "log_softmax", "logsigmoid", "margin_ranking_loss", "max_pool2d", "mish",
+    "mse_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss",
+    "normalize", "one_hot", "paddings", "pair", "pairwise_distance", "poisson_nll_loss", "prelu", "relu", "relu6",
+    "rms_norm", "rrelu", "selu", "sigmoid", "silu", "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin",
+    "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold", "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]  # fmt: skip
