@@ -122,7 +122,7 @@ BAD = {
     "target float": (lambda: F.cross_entropy(SCORES, [0.0, 1.0]), ShapeError, ("target", "floating")),
     "target bool": (lambda: F.cross_entropy(SCORES, [True, False]), DTypeError, ("target", "bool")),
     "target shape": (lambda: F.cross_entropy(SCORES, [[0], [1]]), ShapeError, ("target", "(2, 1)", "(2,)")),
-    "reduction": (lambda: F.cross_entropy(SCORES, [0, 1], "avg"), ArgumentError, ("reduction='avg'",)),
+    "reduction": (lambda: F.cross_entropy(SCORES, [0, 1], reduction="avg"), ArgumentError, ("reduction='avg'",)),
     "smoothing": (lambda: F.cross_entropy(SCORES, [0, 1], label_smoothing=2), ArgumentError, ("label_smoothing=2",)),
     "mse": (lambda: F.mse_loss(lucid.ones(2), lucid.ones(2, 1)), ShapeError, ("mse_loss", "(2,)", "(2, 1)")),
 }  # fmt: skip
