@@ -12,8 +12,8 @@ from lucid.ir.expr import Axis, Expr, Operand, binary, const, reduce_axes, selec
 from lucid.ir.graph import Array, BadSample, Node, Op, Sample
 from lucid.ir.types import TensorType, float32, float64, int32
 from lucid.ops.common import quiet, require_float, require_rank
-from lucid.ops.conv import Padding, Pair, output_size
-from lucid.ops.pool import padded, taps
+from lucid.ops.conv import Padding, Pair, output_size, padded
+from lucid.ops.pool import taps
 from lucid.ops.sampling import smooth
 
 _UNIT: Pair = (1, 1)

@@ -65,9 +65,20 @@ def check_groups(op: str, in_channels: int, out_channels: int, weight_in: int, g
         )
 
 
+def padded(x: Array, padding: Padding, value: float = 0.0) -> Array:
+    """The images with ``value`` around them; themselves without padding. ``numpy.pad`` takes ten times as long."""
+    if not any(map(any, padding)):
+        return x
+    (top, bottom), (left, right) = padding
+    n, c, h, w = x.shape
+    result = np.full((n, c, top + h + bottom, left + w + right), value, x.dtype)
+    result[:, :, top : top + h, left : left + w] = x
+    return result
+
+
 def windows(x: Array, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, out: Pair) -> Array:
     """A view ``(N, C, OH, OW, KH, KW)`` of the padded image: every pixel each output position meets."""
-    xp = np.pad(x, ((0, 0), (0, 0), *padding))
+    xp = padded(x, padding)
     n, c, h, w = xp.strides
     shape = (*x.shape[:2], *out, *kernel)
     return as_strided(

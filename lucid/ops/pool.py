@@ -18,7 +18,7 @@ from lucid.ir.expr import Axis, Expr, Operand, Reduce, const, reduce_axes, selec
 from lucid.ir.graph import Array, BadSample, Node, Op, Sample
 from lucid.ir.types import DType, TensorType, float32, float64, int32, int64, uint8
 from lucid.ops.common import quiet, require_float, require_rank
-from lucid.ops.conv import Padding, Pair, output_size
+from lucid.ops.conv import Padding, Pair, output_size, padded
 from lucid.ops.sampling import smooth
 
 _LOWEST = float("-inf")
@@ -37,10 +37,6 @@ def index_dtype(kernel: Pair) -> DType:
     and for the largest number at once.
     """
     return uint8 if 2 * kernel[0] * kernel[1] < 256 else int32
-
-
-def padded(x: Array, padding: Padding, value: float) -> Array:
-    return np.pad(x, ((0, 0), (0, 0), *padding), constant_values=value) if any(map(any, padding)) else x
 
 
 class _MaxPool(Op):
