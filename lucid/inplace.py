@@ -1,4 +1,4 @@
-"""Methods that end in an underscore: the tensor takes the result of the function of that name as its new value.
+"""Methods that end in an underscore, and operators such as ``+=``: the tensor takes a function's result as its value.
 
 What that means is said once, by ``take_value``. No memory is written over: whatever was computed from the tensor
 before, its views included, keeps the old value.
@@ -186,3 +186,17 @@ class InPlace(Recorded):
     put_ = in_place(assigning.put)
     masked_fill_ = in_place(assigning.masked_fill)
     masked_scatter_ = in_place(assigning.masked_scatter)
+
+    #: ``x += y`` and its like, as in NumPy and PyTorch: every name of the tensor sees the new value.
+    __iadd__ = add_
+    __isub__ = sub_
+    __imul__ = mul_
+    __itruediv__ = div_
+    __ifloordiv__ = floor_divide_
+    __imod__ = remainder_
+    __ipow__ = pow_
+    __iand__ = bitwise_and_
+    __ior__ = bitwise_or_
+    __ixor__ = bitwise_xor_
+    __ilshift__ = bitwise_left_shift_
+    __irshift__ = bitwise_right_shift_

@@ -32,7 +32,7 @@ from lucid.nn.activation import (
     Threshold,
 )
 from lucid.nn.containers import ModuleDict, ModuleList, Sequential
-from lucid.nn.conv import Conv2d
+from lucid.nn.conv import Conv2d, ConvTranspose2d
 from lucid.nn.distance import CosineSimilarity, PairwiseDistance
 from lucid.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from lucid.nn.linear import Flatten, Identity, Linear
@@ -71,8 +71,11 @@ from lucid.nn.normalization import (
     LocalResponseNorm,
     RMSNorm,
 )
+from lucid.nn.padding import CircularPad2d, ConstantPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d
 from lucid.nn.parameter import Parameter
-from lucid.nn.pooling import AvgPool2d, MaxPool2d
+from lucid.nn.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
+from lucid.nn.resizing import ChannelShuffle, PixelShuffle, PixelUnshuffle, Upsample
+from lucid.nn.sparse import Embedding
 
 #: Second spellings of the same classes.
 AvgPool2D = AvgPool2d
@@ -86,6 +89,8 @@ __all__ = [
     "GELU",
     "GLU",
     "SELU",
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool2d",
     "AlphaDropout",
     "AvgPool2D",
     "AvgPool2d",
@@ -95,8 +100,12 @@ __all__ = [
     "BatchNorm2D",
     "BatchNorm2d",
     "BatchNorm3d",
+    "ChannelShuffle",
+    "CircularPad2d",
+    "ConstantPad2d",
     "Conv2D",
     "Conv2d",
+    "ConvTranspose2d",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
@@ -104,6 +113,7 @@ __all__ = [
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
+    "Embedding",
     "FeatureAlphaDropout",
     "Flatten",
     "GaussianNLLLoss",
@@ -141,11 +151,15 @@ __all__ = [
     "PReLU",
     "PairwiseDistance",
     "Parameter",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
     "RReLU",
     "ReLU",
     "ReLU6",
+    "ReflectionPad2d",
+    "ReplicationPad2d",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -162,6 +176,8 @@ __all__ = [
     "Threshold",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
+    "Upsample",
+    "ZeroPad2d",
     "functional",
     "init",
     "utils",

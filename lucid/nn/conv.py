@@ -1,4 +1,4 @@
-"""The convolution layer."""
+"""Convolution layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from lucid.tensor import Tensor
 
 
 class Conv2d(Module):
-    """Two-dimensional convolution (cross-correlation, as everywhere in deep learning) of images ``(N, C, H, W)``.
+    """Two-dimensional convolution (cross-correlation, as everywhere in deep learning) of images ``(N, C, H, W)``,
+    or of one image ``(C, H, W)``.
 
     The output is ``(N, out_channels, OH, OW)`` with ``OH = (H + padding - dilation * (kernel - 1) - 1) // stride + 1``,
     where ``padding`` counts both sides, and likewise ``OW``.
@@ -26,12 +27,13 @@ class Conv2d(Module):
         out_channels: channels of the output.
         kernel_size: an int or (height, width).
         stride: an int or (height, width).
-        padding: zeros around the image: an int, (height, width), ((top, bottom), (left, right)), 'valid' (none), or
+        padding: pixels around the image: an int, (height, width), ((top, bottom), (left, right)), 'valid' (none), or
             'same': ``dilation * (kernel - 1)`` in all, the smaller half on the low side, which gives
             ``ceil(size / stride)`` pixels.
         dilation: steps between the pixels that a kernel meets, an int or (height, width).
         groups: channels are split into so many groups that do not see each other; ``groups=in_channels`` is depthwise.
         bias: whether to add one number per output channel.
+        padding_mode: what these pixels hold: 'zeros', or as ``F.pad`` 'reflect', 'replicate' or 'circular'.
 
     Attributes:
         weight: ``(out_channels, in_channels // groups, kH, kW)``, float32.
@@ -65,9 +67,14 @@ class Conv2d(Module):
         dilation: int | tuple[int, ...] = 1,
         groups: int = 1,
         bias: bool = True,
+        padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
     ):
         super().__init__()
         op = "Conv2d"
+        if padding_mode not in ("zeros", "reflect", "replicate", "circular"):
+            known = "'zeros', 'reflect', 'replicate' or 'circular'"
+            fail(ArgumentError(f"padding_mode={padding_mode!r} must be {known}", op=op))
+        self.padding_mode = padding_mode
         self.in_channels = positive(op, "in_channels", in_channels)
         self.out_channels = positive(op, "out_channels", out_channels)
         self.kernel_size = F.pair(op, "kernel_size", kernel_size)
@@ -79,7 +86,7 @@ class Conv2d(Module):
             if channels % self.groups:
                 message = f"groups={self.groups} must divide {argument}={channels}"
                 fail(ArgumentError(message, op=op))
-        edges = F.paddings(op, padding, self.kernel_size, self.dilation)
+        self._edges = edges = F.paddings(op, padding, self.kernel_size, self.dilation)
         #: 'same' or 'valid' as given; otherwise (height, width), or ((top, bottom), (left, right)) where they differ.
         self.padding: Any = padding
         if not isinstance(padding, str):
@@ -97,7 +104,11 @@ class Conv2d(Module):
             init.fan_in_uniform_(self.bias, fan_in)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            (top, bottom), (left, right) = self._edges
+            input, padding = F.pad(input, (left, right, top, bottom), self.padding_mode), 0
+        return F.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
         parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]
@@ -107,6 +118,94 @@ class Conv2d(Module):
             parts.append(f"dilation={self.dilation}")
         if self.groups != 1:
             parts.append(f"groups={self.groups}")
+        if self.bias is None:
+            parts.append("bias=False")
+        if self.padding_mode != "zeros":
+            parts.append(f"padding_mode={self.padding_mode!r}")
+        return ", ".join(parts)
+
+
+class ConvTranspose2d(Module):
+    """The transpose of a convolution: every pixel spreads its value by the weights, which makes images larger.
+
+    The result has ``(size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1`` pixels.
+
+    Args:
+        in_channels: channels of the input, ``(N, C, H, W)`` or ``(C, H, W)``.
+        out_channels: channels of the output.
+        kernel_size: an int or (height, width).
+        stride: an int or (height, width).
+        padding: how many pixels the result lacks at each side, an int or (height, width).
+        output_padding: how many more it has at the bottom and at the right, less than ``stride`` or ``dilation``.
+        groups: channels are split into so many groups that do not see each other.
+        bias: whether to add one number per output channel.
+        dilation: steps between the pixels that a kernel meets, an int or (height, width).
+
+    Attributes:
+        weight: ``(in_channels, out_channels // groups, kH, kW)``, float32.
+        bias: ``(out_channels,)``, or None.
+
+    Raises:
+        ArgumentError: a size below 1, negative padding, ``groups`` that does not divide.
+        ArgumentTypeError: something else than ints where ints belong.
+        ShapeError, DTypeError: when called, with an input of the wrong rank, channels, size or dtype.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.ConvTranspose2d(4, 2, kernel_size=4, stride=2, padding=1)(lucid.zeros(1, 4, 8, 8)).shape
+    (1, 2, 16, 16)
+    """
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, ...],
+        stride: int | tuple[int, ...] = 1,
+        padding: int | tuple[int, ...] = 0,
+        output_padding: int | tuple[int, ...] = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int | tuple[int, ...] = 1,
+    ):
+        super().__init__()
+        op = "ConvTranspose2d"
+        self.in_channels = positive(op, "in_channels", in_channels)
+        self.out_channels = positive(op, "out_channels", out_channels)
+        self.kernel_size = F.pair(op, "kernel_size", kernel_size)
+        self.stride = F.pair(op, "stride", stride)
+        self.padding = F.pair(op, "padding", padding, 0)
+        self.output_padding = F.pair(op, "output_padding", output_padding, 0)
+        self.dilation = F.pair(op, "dilation", dilation)
+        self.groups = positive(op, "groups", groups)
+        for argument in ("in_channels", "out_channels"):
+            channels = getattr(self, argument)
+            if channels % self.groups:
+                fail(ArgumentError(f"groups={self.groups} must divide {argument}={channels}", op=op))
+        self.weight = Parameter(empty(self.in_channels, self.out_channels // self.groups, *self.kernel_size))
+        self.register_parameter("bias", Parameter(empty(self.out_channels)) if flag(op, "bias", bias) else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the initial weight and bias again."""
+        fan_in, _ = init.calculate_fans(self.weight)
+        init.fan_in_uniform_(self.weight, fan_in)
+        if self.bias is not None:
+            init.fan_in_uniform_(self.bias, fan_in)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv_transpose2d(
+            input, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        )
+
+    def extra_repr(self) -> str:
+        parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]
+        for name, usual in (("padding", (0, 0)), ("output_padding", (0, 0)), ("dilation", (1, 1)), ("groups", 1)):
+            if getattr(self, name) != usual:
+                parts.append(f"{name}={getattr(self, name)}")
         if self.bias is None:
             parts.append("bias=False")
         return ", ".join(parts)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from lucid.errors import ArgumentError
+from lucid.functions.arguments import fail, is_several
 from lucid.nn import functional as F
-from lucid.nn.arguments import flag
+from lucid.nn.arguments import flag, positive
 from lucid.nn.module import Module
 from lucid.tensor import Tensor
 
@@ -79,3 +81,56 @@ class AvgPool2d(_Pool2d):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.avg_pool2d(input, self.kernel_size, self.stride, self.padding, self.count_include_pad)
+
+
+class _Adaptive(Module):
+    def __init__(self, output_size: Any):
+        super().__init__()
+        op = type(self).__name__
+        given = tuple(output_size) if is_several(output_size) else (output_size, output_size)
+        if len(given) != 2:
+            fail(ArgumentError(f"output_size={output_size!r} must be an int or a pair (height, width)", op=op))
+        self.output_size = tuple([None if n is None else positive(op, "output_size", n) for n in given])
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveAvgPool2d(_Adaptive):
+    """The means of windows of ``(N, C, H, W)`` or ``(C, H, W)`` images that together cover them.
+
+    Args:
+        output_size: how many windows there are, an int or (height, width); None keeps a size.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: sizes below 1, or not ints.
+        ShapeError: when called, with an input of another rank, or without pixels.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.AdaptiveAvgPool2d((1, None))(lucid.arange(6.0).reshape(1, 2, 3)).tolist()
+    [[[1.5, 2.5, 3.5]]]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(input, self.output_size)
+
+
+class AdaptiveMaxPool2d(_Adaptive):
+    """The largest pixels of windows of ``(N, C, H, W)`` or ``(C, H, W)`` images that together cover them.
+
+    Args:
+        output_size: how many windows there are, an int or (height, width); None keeps a size.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: sizes below 1, or not ints.
+        ShapeError: when called, with an input of another rank, or without pixels.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.AdaptiveMaxPool2d(1)(lucid.arange(6.0).reshape(1, 2, 3)).tolist()
+    [[[5.0]]]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.adaptive_max_pool2d(input, self.output_size)

@@ -68,7 +68,7 @@ def test_layers_that_cannot_be(make: Callable[[], Any], error: type[LucidError],
 #: A layer, what it is called with, the error, and what its message says.
 BAD_CALLS: list[tuple[nn.Module, tuple[Any, ...], type[LucidError], str]] = [
     (nn.Conv2d(3, 8, 3), (lucid.zeros(1, 1, 4, 4),), ShapeError, "input has 1 channels, but the weight expects 3"),
-    (nn.Conv2d(3, 8, 3), (lucid.zeros(3, 8, 8),), ShapeError, "conv2d"),
+    (nn.Conv2d(3, 8, 3), (lucid.zeros(8, 8),), ShapeError, "conv2d"),
     (nn.Conv2d(3, 8, 5), (lucid.zeros(1, 3, 4, 8),), ShapeError, "the kernel spans 5 pixels along H"),
     (nn.Conv2d(3, 8, 3), (lucid.zeros(1, 3, 8, 8, dtype=lucid.float64),), DTypeError, "float64"),
     (nn.Conv2d(3, 8, 3), (lucid.zeros(1, 3, 8, 8, dtype=lucid.int64),), DTypeError, "int64"),

@@ -161,6 +161,58 @@ def test_dropout_of_channels_and_of_elements(compiled: bool) -> None:
     assert nn.Dropout3d(1.0)(lucid.ones(2, 3, 1, 1, 1)).sum().item() == 0
 
 
+RESIZING: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("ConvTranspose2d", (6, 4, 3), {}), ("ConvTranspose2d", (6, 4, 4, 2, 1), {"bias": False}),
+    ("ConvTranspose2d", (6, 9, (3, 2), (2, 3), (1, 0), (1, 2), 3), {"dilation": (2, 1)}),
+    ("Conv2d", (6, 4, 3), {"padding": 1, "padding_mode": "reflect"}),
+    ("Conv2d", (6, 4, (3, 5)), {"padding": (1, 2), "padding_mode": "circular", "stride": 2}),
+    ("Conv2d", (6, 4, 3), {"padding": "same", "padding_mode": "replicate"}),
+    ("AdaptiveAvgPool2d", (1,), {}), ("AdaptiveAvgPool2d", ((2, 5),), {}), ("AdaptiveAvgPool2d", ((3, None),), {}),
+    ("AdaptiveMaxPool2d", ((2, 5),), {}), ("AdaptiveMaxPool2d", (3,), {}), ("Upsample", (), {"scale_factor": 2}),
+    ("Upsample", (), {"size": (7, 3), "mode": "bilinear"}), ("ReflectionPad2d", (2,), {}),
+    ("Upsample", (), {"scale_factor": (1.5, 2.5), "mode": "bilinear", "align_corners": True}),
+    ("Upsample", (), {"scale_factor": 2, "mode": "bicubic"}), ("ReplicationPad2d", ((1, 2, 0, 3),), {}),
+    ("CircularPad2d", ((1, 2, 3, 0),), {}), ("ZeroPad2d", ((1, -2, 0, 3),), {}), ("ConstantPad2d", (1, 2.5), {}),
+    ("PixelShuffle", (1,), {}), ("PixelUnshuffle", (1,), {}), ("ChannelShuffle", (3,), {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize(("name", "sizes", "options"), RESIZING)
+def test_images(name: str, sizes: tuple[Any, ...], options: dict[str, Any], compiled: bool) -> None:
+    """Of a batch, and of one image where PyTorch takes one."""
+    torch = pytest.importorskip("torch")
+    theirs, ours = getattr(torch.nn, name)(*sizes, **options), getattr(nn, name)(*sizes, **options)
+    ours.load_state_dict({k: lucid.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
+    run = lucid.compile(ours) if compiled else ours
+    for array in (PICTURES, PICTURES[0]) if name not in ("Upsample", "ChannelShuffle") else (PICTURES,):
+        a, b = torch.tensor(array, requires_grad=True), lucid.tensor(array, requires_grad=True)
+        expected, found = theirs(a), run(b)
+        np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=1e-4, atol=1e-5)
+        (expected * expected.detach()).sum().backward()
+        (found * found.detach()).sum().backward()
+        assert b.grad is not None
+        np.testing.assert_allclose(b.grad.numpy(), a.grad.numpy(), rtol=1e-4, atol=1e-4)
+    for p, q in zip(theirs.parameters(), ours.parameters(), strict=True):
+        np.testing.assert_allclose(q.grad.numpy(), p.grad.numpy(), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_embedding(compiled: bool) -> None:
+    torch = pytest.importorskip("torch")
+    theirs, ours = torch.nn.Embedding(7, 3, padding_idx=-2), nn.Embedding(7, 3, padding_idx=-2)
+    assert ours.weight[5].tolist() == [0.0] * 3
+    ours.load_state_dict({"weight": lucid.tensor(theirs.weight.detach().numpy())})
+    at = np.array([[0, 5, 5], [6, 0, 3]])
+    expected = theirs(torch.tensor(at))
+    found = (lucid.compile(ours) if compiled else ours)(lucid.tensor(at))
+    np.testing.assert_array_equal(found.detach().numpy(), expected.detach().numpy())
+    (expected * expected).sum().backward()
+    (found * found).sum().backward()
+    assert ours.weight.grad is not None
+    np.testing.assert_allclose(ours.weight.grad.numpy(), theirs.weight.grad.numpy(), rtol=1e-6)
+
+
 def test_softmax_of_pixels_and_random_slopes() -> None:
     pixels = nn.Softmax2d()(lucid.tensor(IMAGES))
     np.testing.assert_allclose(pixels.sum(1).numpy(), 1.0, rtol=1e-6)
@@ -219,6 +271,34 @@ def test_nan_stays_nan() -> None:
         (lambda: nn.LayerNorm(0), ArgumentError, "at least 1"),
         (lambda: F.local_response_norm(lucid.ones(2, 3), 2), ShapeError, "must be"),
         (lambda: nn.LocalResponseNorm(0), ArgumentError, "at least 1"),
+        (lambda: F.pad(lucid.ones(2, 3), (1, 2, 3)), ArgumentError, "two numbers for each"),
+        (lambda: F.pad(lucid.ones(3), (1, 2, 3, 4)), ShapeError, "2 dimensions"),
+        (lambda: F.pad(lucid.ones(2, 3), (3, 0), "reflect"), ShapeError, "less than its size"),
+        (lambda: F.pad(lucid.ones(2, 3), (4, 0), "circular"), ShapeError, "at most its size"),
+        (lambda: F.pad(lucid.ones(2, 3), (1, 1), "mirror"), ArgumentError, "'constant', 'reflect'"),
+        (lambda: F.pad(lucid.ones(2, 3), (1, 1), "reflect", 2.0), ArgumentError, "for mode='constant' alone"),
+        (lambda: F.pad(lucid.ones(3), (-2, -2)), ShapeError, "cuts off more"),
+        (lambda: nn.ZeroPad2d((1, 2)), ArgumentError, "left, right, top, bottom"),
+        (lambda: nn.Conv2d(1, 1, 1, padding_mode="mirror"), ArgumentError, "'zeros', 'reflect'"),
+        (lambda: F.conv_transpose2d(lucid.ones(1, 2, 3, 3), lucid.ones(3, 1, 2, 2)), ShapeError, "is for 3"),
+        (lambda: F.conv_transpose2d(lucid.ones(2, 3), lucid.ones(3, 1, 2, 2)), ShapeError, "must be"),
+        (lambda: F.conv_transpose2d(lucid.ones(1, 1, 2, 2), lucid.ones(1, 1, 2, 2), padding=9), ShapeError, "no pixel"),
+        (lambda: nn.ConvTranspose2d(1, 1, 2, output_padding=1)(lucid.ones(1, 2, 2)), ArgumentError, "less than stride"),
+        (lambda: nn.ConvTranspose2d(3, 4, 2, groups=2), ArgumentError, "must divide"),
+        (lambda: nn.AdaptiveAvgPool2d((1, 2, 3)), ArgumentError, "pair"),
+        (lambda: F.adaptive_avg_pool2d(lucid.ones(2, 3), 1), ShapeError, "must be"),
+        (lambda: F.adaptive_max_pool2d(lucid.ones(2, 3, 4), 0), ArgumentError, "at least 1"),
+        (lambda: F.interpolate(lucid.ones(1, 1, 2, 2)), ArgumentError, "must be given"),
+        (lambda: F.interpolate(lucid.ones(1, 1, 2, 2), 2, mode="cubic"), ArgumentError, "one of"),
+        (lambda: F.interpolate(lucid.ones(1, 1, 2), 2, mode="bilinear"), ShapeError, "2 more dimensions"),
+        (lambda: F.interpolate(lucid.ones(1, 1, 2), 2, align_corners=True), ArgumentError, "not for mode='nearest'"),
+        (lambda: F.interpolate(lucid.ones(1, 1, 2), (2, 2)), ArgumentError, "one for each"),
+        (lambda: F.pixel_shuffle(lucid.ones(3, 2, 2), 2), ShapeError, "must divide"),
+        (lambda: F.pixel_unshuffle(lucid.ones(1, 3, 2), 2), ShapeError, "must divide"),
+        (lambda: F.channel_shuffle(lucid.ones(1, 3, 2), 2), ArgumentError, "must divide"),
+        (lambda: F.embedding(lucid.ones(2), lucid.ones(2, 2)), LucidError, "integers"),
+        (lambda: F.embedding(lucid.tensor([2]), lucid.ones(2, 2)), LucidError, "2"),
+        (lambda: nn.Embedding(2, 2, padding_idx=2), LucidError, "out of range"),
         (lambda: F.dropout2d(lucid.ones(2, 3)), ShapeError, "must be"),
         (lambda: nn.Dropout2d(1.5), ArgumentError, "0 .. 1"),
         (lambda: F.triplet_margin_loss(*[lucid.ones(1, 2)] * 3, margin=0), ArgumentError, "must be positive"),

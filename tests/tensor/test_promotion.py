@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lucid
-from lucid.errors import ArgumentError, ArgumentTypeError
+from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, GradientError, ShapeError
 
 DTYPES = [
     lucid.bool_, lucid.uint8, lucid.int8, lucid.int16, lucid.int32, lucid.int64, lucid.uint32, lucid.uint64,
@@ -123,11 +123,70 @@ def test_where_of_two_numbers() -> None:
     assert lucid.where(c, lucid.ones(2, dtype=lucid.float64), 0).dtype == lucid.float64
 
 
-def test_inplace_operators_make_new_tensors() -> None:
-    x = lucid.tensor([1.0])
+def test_operators_in_place_change_the_tensor() -> None:
+    x = lucid.tensor([7.0, 8.0])
     y = x
     y += 1
-    assert (x.item(), y.item()) == (1.0, 2.0)
+    y -= lucid.tensor([0.5, 1.0])
+    y *= 2
+    y /= 5
+    assert x.tolist() == pytest.approx([3.0, 3.2])
+    y //= 2
+    y **= 3
+    y %= 0.75
+    assert y is x
+    assert x.tolist() == [0.25, 0.25]
+    bits = lucid.tensor([6, 12])
+    alias = bits
+    bits &= 7
+    bits |= 8
+    bits ^= 1
+    bits <<= 2
+    bits >>= 1
+    assert alias.tolist() == [30, 26]
+
+
+def test_operators_in_place_and_gradients() -> None:
+    w = lucid.tensor([1.0, 2.0], requires_grad=True)
+    y = w * 3
+    identity = y
+    y += w
+    y.sum().backward()
+    assert identity is y
+    assert w.grad is not None
+    assert w.grad.tolist() == [4.0, 4.0]
+    with pytest.raises(GradientError, match="no_grad"):
+        w -= w.grad
+    with lucid.no_grad():
+        for p in [w]:
+            p -= 0.5 * p.grad  # a step of gradient descent
+    assert w.tolist() == [-1.0, 0.0]
+    assert w.requires_grad
+
+    def block(x: lucid.Tensor) -> lucid.Tensor:
+        out = x * 2
+        out += x
+        return out * out
+
+    x = lucid.tensor([1.0, 2.0], requires_grad=True)
+    block(x).sum().backward()
+    eager = x.grad
+    x.grad = None
+    lucid.compile(block)(x).sum().backward()
+    assert eager is not None
+    assert x.grad is not None
+    assert eager.tolist() == x.grad.tolist() == [18.0, 36.0]
+
+
+def test_operators_in_place_that_do_not_fit() -> None:
+    x = lucid.tensor([1, 2])
+    with pytest.raises(DTypeError, match="float32"):
+        x += 0.5
+    with pytest.raises(DTypeError, match="float32"):
+        x /= 2
+    with pytest.raises(ShapeError, match=r"\(2, 2\)"):
+        x += lucid.ones(2, 2, dtype=lucid.int64)
+    assert x.tolist() == [1, 2]
 
 
 def test_comparison_with_strangers() -> None:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lucid import ops
 from lucid.eager import apply
-from lucid.errors import ArgumentError
-from lucid.functions.arguments import fail
+from lucid.errors import ArgumentError, DTypeError, ShapeError
+from lucid.functions.arguments import fail, int_of, is_several
+from lucid.functions.linalg import matmul
+from lucid.functions.movement import stack
 from lucid.nn.functional.arguments import Pair, paddings, pair
 from lucid.promotion import as_tensor
 
 if TYPE_CHECKING:
+    from lucid.ir.graph import Array
     from lucid.tensor import Tensor
+
+__all__ = ["adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "max_pool2d"]
 
 
 def _pool_padding(op: str, padding: Any, kernel: Pair, dilation: Pair) -> tuple[Pair, Pair]:
@@ -88,3 +95,83 @@ def avg_pool2d(
         padding=_pool_padding("avg_pool2d", padding, kernel, (1, 1)),
         count_include_pad=bool(count_include_pad),
     )
+
+
+def _adaptive(op: str, input: Any, output_size: Any) -> tuple[Tensor, Pair]:
+    """The images, and how many windows there are to be."""
+    x = as_tensor(input, op, "input")
+    if x.ndim not in (3, 4) or 0 in x.shape[-3:]:
+        fail(ShapeError(f"input has shape {x.shape}, but it must be (N, C, H, W) or (C, H, W), not empty", op=op))
+    given = tuple(output_size) if is_several(output_size) else (output_size, output_size)
+    if len(given) != 2:
+        fail(ArgumentError(f"output_size={output_size!r} must be an int or a pair (height, width)", op=op))
+    h, w = (n if m is None else int_of(op, "output_size", m) for n, m in zip(x.shape[-2:], given, strict=True))
+    if min(h, w) < 1:
+        fail(ArgumentError(f"output_size={output_size!r} must be at least 1", op=op))
+    return x, (h, w)
+
+
+def _ends(n: int, m: int) -> list[tuple[int, int]]:
+    """Where each of ``m`` windows over ``n`` pixels begins and ends: they meet, or overlap by what does not divide."""
+    return [(k * n // m, -(-(k + 1) * n // m)) for k in range(m)]
+
+
+def means(n: int, m: int) -> Array:
+    """The matrix ``(m, n)`` that takes the means of ``m`` windows over ``n`` pixels."""
+    table = np.zeros((m, n))
+    for k, (begin, end) in enumerate(_ends(n, m)):
+        table[k, begin:end] = 1 / (end - begin)
+    return table
+
+
+def adaptive_avg_pool2d(input: Any, output_size: Any) -> Tensor:
+    """The means of windows of ``(N, C, H, W)`` or ``(C, H, W)`` images that together cover them.
+
+    Args:
+        output_size: how many windows there are, an int or (height, width); None keeps a size.
+
+    Raises:
+        ShapeError: another rank, or no pixels.
+        DTypeError: ``input`` is not floating.
+        ArgumentError, ArgumentTypeError: sizes that are no ints, or below 1.
+
+    >>> import lucid
+    >>> adaptive_avg_pool2d(lucid.arange(16.0).reshape(1, 4, 4), 1).tolist()
+    [[[7.5]]]
+    """
+    op = "adaptive_avg_pool2d"
+    x, (h, w) = _adaptive(op, input, output_size)
+    if x.dtype.kind != "f":
+        fail(DTypeError(f"input has dtype {x.dtype.name}, but it must be floating", op=op))
+    if (h, w) == (1, 1):
+        return x.mean(axis=(-2, -1), keepdims=True)
+    if x.shape[-2] % h == 0 and x.shape[-1] % w == 0:
+        images = x.unsqueeze(0) if x.ndim == 3 else x
+        y = avg_pool2d(images, (x.shape[-2] // h, x.shape[-1] // w))
+        return y.squeeze(0) if x.ndim == 3 else y
+    rows, columns = (as_tensor(means(n, m).astype(x.dtype)) for n, m in zip(x.shape[-2:], (h, w), strict=True))
+    return matmul(rows, matmul(x, columns.mT))
+
+
+def adaptive_max_pool2d(input: Any, output_size: Any) -> Tensor:
+    """The largest pixels of windows of ``(N, C, H, W)`` or ``(C, H, W)`` images that together cover them.
+
+    Args:
+        output_size: how many windows there are, an int or (height, width); None keeps a size.
+
+    Raises:
+        ShapeError: another rank, or no pixels.
+        ArgumentError, ArgumentTypeError: sizes that are no ints, or below 1.
+
+    >>> import lucid
+    >>> adaptive_max_pool2d(lucid.arange(16.0).reshape(1, 4, 4), (1, 2)).tolist()
+    [[[13.0, 15.0]]]
+    """
+    x, (h, w) = _adaptive("adaptive_max_pool2d", input, output_size)
+    if x.shape[-2] % h == 0 and x.shape[-1] % w == 0:
+        images = x.unsqueeze(0) if x.ndim == 3 else x
+        y = max_pool2d(images, (x.shape[-2] // h, x.shape[-1] // w))
+        return y.squeeze(0) if x.ndim == 3 else y
+    rows = [x[..., begin:end, :].amax(-2) for begin, end in _ends(x.shape[-2], h)]
+    tall = stack(rows, -2)
+    return stack([tall[..., begin:end].amax(-1) for begin, end in _ends(x.shape[-1], w)], -1)
