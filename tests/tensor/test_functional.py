@@ -83,7 +83,7 @@ def test_batch_norm_eval_uses_running_statistics() -> None:
 
 
 BAD = {
-    "rank": (lambda: F.conv2d(lucid.ones(3, 8, 8), WEIGHT), ShapeError, ("conv2d", "input", "(3, 8, 8)")),
+    "rank": (lambda: F.conv2d(lucid.ones(8, 8), WEIGHT), ShapeError, ("conv2d", "input", "(8, 8)")),
     "weight rank": (lambda: F.conv2d(IMAGE, lucid.ones(4, 3)), ShapeError, ("conv2d", "weight", "(4, 3)")),
     "channels": (lambda: F.conv2d(lucid.ones(1, 1, 4, 4), WEIGHT), ShapeError, ("conv2d", "1 channels", "expects 3")),
     "groups": (lambda: F.conv2d(IMAGE, WEIGHT, groups=2), ShapeError, ("conv2d", "groups=2")),
