@@ -17,7 +17,7 @@ from lucid import errors, functions, linalg, random
 from lucid.autodiff import differentiate
 from lucid.backward import grad
 from lucid.capture import evaluate, graph
-from lucid.functions import *  # noqa: F403
+from lucid.functions import *  # noqa: F403  # what __all__ names
 from lucid.grad_modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from lucid.ir.graph import Graph
 from lucid.ir.text import parse_graph, print_graph

@@ -22,23 +22,23 @@ from lucid.functions import (
     reductions,
     scans,
 )
-from lucid.functions.arranging import *  # noqa: F403
-from lucid.functions.assigning import *  # noqa: F403
-from lucid.functions.creation import *  # noqa: F403
-from lucid.functions.diagonals import *  # noqa: F403
-from lucid.functions.dtypes import *  # noqa: F403
-from lucid.functions.elementwise import *  # noqa: F403
-from lucid.functions.factorisations import *  # noqa: F403
-from lucid.functions.gathering import *  # noqa: F403
-from lucid.functions.indexing import *  # noqa: F403
-from lucid.functions.linalg import *  # noqa: F403
-from lucid.functions.memory import *  # noqa: F403
-from lucid.functions.movement import *  # noqa: F403
-from lucid.functions.norms import *  # noqa: F403
-from lucid.functions.ordering import *  # noqa: F403
-from lucid.functions.products import *  # noqa: F403
-from lucid.functions.reductions import *  # noqa: F403
-from lucid.functions.scans import *  # noqa: F403
+from lucid.functions.arranging import *  # noqa: F403  # what __all__ names
+from lucid.functions.assigning import *  # noqa: F403  # what __all__ names
+from lucid.functions.creation import *  # noqa: F403  # what __all__ names
+from lucid.functions.diagonals import *  # noqa: F403  # what __all__ names
+from lucid.functions.dtypes import *  # noqa: F403  # what __all__ names
+from lucid.functions.elementwise import *  # noqa: F403  # what __all__ names
+from lucid.functions.factorisations import *  # noqa: F403  # what __all__ names
+from lucid.functions.gathering import *  # noqa: F403  # what __all__ names
+from lucid.functions.indexing import *  # noqa: F403  # what __all__ names
+from lucid.functions.linalg import *  # noqa: F403  # what __all__ names
+from lucid.functions.memory import *  # noqa: F403  # what __all__ names
+from lucid.functions.movement import *  # noqa: F403  # what __all__ names
+from lucid.functions.norms import *  # noqa: F403  # what __all__ names
+from lucid.functions.ordering import *  # noqa: F403  # what __all__ names
+from lucid.functions.products import *  # noqa: F403  # what __all__ names
+from lucid.functions.reductions import *  # noqa: F403  # what __all__ names
+from lucid.functions.scans import *  # noqa: F403  # what __all__ names
 
 __all__: list[str] = []
 __all__ += arranging.__all__

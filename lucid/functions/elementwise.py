@@ -13,10 +13,10 @@ from lucid import ops
 from lucid.eager import apply
 from lucid.functions import arithmetic, comparison, trigonometry
 from lucid.functions.arguments import dtype_of, int_of, number_of
-from lucid.functions.arithmetic import *  # noqa: F403
-from lucid.functions.comparison import *  # noqa: F403
+from lucid.functions.arithmetic import *  # noqa: F403  # what __all__ names
+from lucid.functions.comparison import *  # noqa: F403  # what __all__ names
 from lucid.functions.comparison import maximum
-from lucid.functions.trigonometry import *  # noqa: F403
+from lucid.functions.trigonometry import *  # noqa: F403  # what __all__ names
 from lucid.promotion import as_tensor, binary, floating
 from lucid.promotion import cast as promote
 

@@ -15,7 +15,37 @@ from lucid.nn.parameter import Parameter
 from lucid.tensor import Tensor
 
 
-class Conv2d(Module):
+class _Convolution(Module):
+    """Channels in groups, a weight and a bias."""
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def _set_channels(self, in_channels: int, out_channels: int, groups: int) -> None:
+        op = type(self).__name__
+        self.in_channels = positive(op, "in_channels", in_channels)
+        self.out_channels = positive(op, "out_channels", out_channels)
+        self.groups = positive(op, "groups", groups)
+        for argument in ("in_channels", "out_channels"):
+            channels = getattr(self, argument)
+            if channels % self.groups:
+                fail(ArgumentError(f"groups={self.groups} must divide {argument}={channels}", op=op))
+
+    def _set_parameters(self, weight: tuple[int, ...], bias: bool) -> None:
+        self.weight = Parameter(empty(weight))
+        wanted = flag(type(self).__name__, "bias", bias)
+        self.register_parameter("bias", Parameter(empty(self.out_channels)) if wanted else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the initial weight and bias again."""
+        fan_in, _ = init.calculate_fans(self.weight)
+        init.fan_in_uniform_(self.weight, fan_in)
+        if self.bias is not None:
+            init.fan_in_uniform_(self.bias, fan_in)
+
+
+class Conv2d(_Convolution):
     """Two-dimensional convolution (cross-correlation, as everywhere in deep learning) of images ``(N, C, H, W)``,
     or of one image ``(C, H, W)``.
 
@@ -54,9 +84,6 @@ class Conv2d(Module):
     (8, 16, 17, 17)
     """
 
-    weight: Parameter
-    bias: Parameter | None
-
     def __init__(
         self,
         in_channels: int,
@@ -75,33 +102,17 @@ class Conv2d(Module):
             known = "'zeros', 'reflect', 'replicate' or 'circular'"
             fail(ArgumentError(f"padding_mode={padding_mode!r} must be {known}", op=op))
         self.padding_mode = padding_mode
-        self.in_channels = positive(op, "in_channels", in_channels)
-        self.out_channels = positive(op, "out_channels", out_channels)
+        self._set_channels(in_channels, out_channels, groups)
         self.kernel_size = F.pair(op, "kernel_size", kernel_size)
         self.stride = F.pair(op, "stride", stride)
         self.dilation = F.pair(op, "dilation", dilation)
-        self.groups = positive(op, "groups", groups)
-        for argument in ("in_channels", "out_channels"):
-            channels = getattr(self, argument)
-            if channels % self.groups:
-                message = f"groups={self.groups} must divide {argument}={channels}"
-                fail(ArgumentError(message, op=op))
         self._edges = edges = F.paddings(op, padding, self.kernel_size, self.dilation)
         #: 'same' or 'valid' as given; otherwise (height, width), or ((top, bottom), (left, right)) where they differ.
         self.padding: Any = padding
         if not isinstance(padding, str):
             symmetric = all(low == high for low, high in edges)
             self.padding = (edges[0][0], edges[1][0]) if symmetric else edges
-        self.weight = Parameter(empty(self.out_channels, self.in_channels // self.groups, *self.kernel_size))
-        self.register_parameter("bias", Parameter(empty(self.out_channels)) if flag(op, "bias", bias) else None)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the initial weight and bias again."""
-        fan_in, _ = init.calculate_fans(self.weight)
-        init.fan_in_uniform_(self.weight, fan_in)
-        if self.bias is not None:
-            init.fan_in_uniform_(self.bias, fan_in)
+        self._set_parameters((self.out_channels, self.in_channels // self.groups, *self.kernel_size), bias)
 
     def forward(self, input: Tensor) -> Tensor:
         padding = self.padding
@@ -125,7 +136,7 @@ class Conv2d(Module):
         return ", ".join(parts)
 
 
-class ConvTranspose2d(Module):
+class ConvTranspose2d(_Convolution):
     """The transpose of a convolution: every pixel spreads its value by the weights, which makes images larger.
 
     The result has ``(size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1`` pixels.
@@ -156,9 +167,6 @@ class ConvTranspose2d(Module):
     (1, 2, 16, 16)
     """
 
-    weight: Parameter
-    bias: Parameter | None
-
     def __init__(
         self,
         in_channels: int,
@@ -173,28 +181,13 @@ class ConvTranspose2d(Module):
     ):
         super().__init__()
         op = "ConvTranspose2d"
-        self.in_channels = positive(op, "in_channels", in_channels)
-        self.out_channels = positive(op, "out_channels", out_channels)
+        self._set_channels(in_channels, out_channels, groups)
         self.kernel_size = F.pair(op, "kernel_size", kernel_size)
         self.stride = F.pair(op, "stride", stride)
         self.padding = F.pair(op, "padding", padding, 0)
         self.output_padding = F.pair(op, "output_padding", output_padding, 0)
         self.dilation = F.pair(op, "dilation", dilation)
-        self.groups = positive(op, "groups", groups)
-        for argument in ("in_channels", "out_channels"):
-            channels = getattr(self, argument)
-            if channels % self.groups:
-                fail(ArgumentError(f"groups={self.groups} must divide {argument}={channels}", op=op))
-        self.weight = Parameter(empty(self.in_channels, self.out_channels // self.groups, *self.kernel_size))
-        self.register_parameter("bias", Parameter(empty(self.out_channels)) if flag(op, "bias", bias) else None)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the initial weight and bias again."""
-        fan_in, _ = init.calculate_fans(self.weight)
-        init.fan_in_uniform_(self.weight, fan_in)
-        if self.bias is not None:
-            init.fan_in_uniform_(self.bias, fan_in)
+        self._set_parameters((self.in_channels, self.out_channels // self.groups, *self.kernel_size), bias)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.conv_transpose2d(

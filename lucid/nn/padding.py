@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from lucid.errors import ArgumentError
 from lucid.functions.arguments import fail, int_of, is_several
@@ -13,6 +13,9 @@ from lucid.tensor import Tensor
 
 
 class _Pad2d(Module):
+    #: What ``F.pad`` puts there.
+    mode: ClassVar[F.PadMode] = "constant"
+
     def __init__(self, padding: Any):
         super().__init__()
         op = type(self).__name__
@@ -20,6 +23,9 @@ class _Pad2d(Module):
         if len(given) != 4:
             fail(ArgumentError(f"padding={padding!r} must be an int or (left, right, top, bottom)", op=op))
         self.padding = tuple([int_of(op, "padding", n) for n in given])
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.pad(input, self.padding, self.mode)
 
     def extra_repr(self) -> str:
         return str(self.padding)
@@ -41,8 +47,7 @@ class ReflectionPad2d(_Pad2d):
     [[[2.0, 1.0, 2.0, 3.0, 2.0]]]
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return F.pad(input, self.padding, "reflect")
+    mode: ClassVar[F.PadMode] = "reflect"
 
 
 class ReplicationPad2d(_Pad2d):
@@ -61,8 +66,7 @@ class ReplicationPad2d(_Pad2d):
     [[[1.0, 1.0, 2.0, 2.0]]]
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return F.pad(input, self.padding, "replicate")
+    mode: ClassVar[F.PadMode] = "replicate"
 
 
 class CircularPad2d(_Pad2d):
@@ -81,8 +85,7 @@ class CircularPad2d(_Pad2d):
     [[[2.0, 1.0, 2.0, 1.0]]]
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return F.pad(input, self.padding, "circular")
+    mode: ClassVar[F.PadMode] = "circular"
 
 
 class ZeroPad2d(_Pad2d):
@@ -100,9 +103,6 @@ class ZeroPad2d(_Pad2d):
     >>> nn.ZeroPad2d((1, 0, 0, 0))(lucid.tensor([[[1.0, 2.0]]])).tolist()
     [[[0.0, 1.0, 2.0]]]
     """
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.pad(input, self.padding)
 
 
 class ConstantPad2d(_Pad2d):

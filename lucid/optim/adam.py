@@ -24,6 +24,17 @@ def decayed(p: Tensor, grad: Tensor, group: Group, live: Mapping[str, Any], deco
     return (p * live["kept"], grad) if decoupled else (p, grad + p * live["weight_decay"])
 
 
+def advanced(state: State, grad: Tensor, live: Mapping[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
+    """The step's number, and the running means of the gradient and of its square after it; the state holds them too."""
+    step = state["step"] + 1.0
+    mean = state["exp_avg"] + (grad - state["exp_avg"]) * live["rest1"]
+    square = state["exp_avg_sq"] * live["beta2"] + grad * grad * live["rest2"]
+    state["step"].copy_(step)
+    state["exp_avg"].copy_(mean)
+    state["exp_avg_sq"].copy_(square)
+    return step, mean, square
+
+
 class Adam(Optimizer):
     """Steps of the gradient's running mean over the root of its running mean square, both corrected for their start.
 
@@ -104,12 +115,7 @@ class Adam(Optimizer):
         if group["maximize"]:
             grad = -grad
         value, grad = decayed(p, grad, group, live, self.decoupled)
-        step = state["step"] + 1.0
-        mean = state["exp_avg"] + (grad - state["exp_avg"]) * live["rest1"]
-        square = state["exp_avg_sq"] * live["beta2"] + grad * grad * live["rest2"]
-        state["step"].copy_(step)
-        state["exp_avg"].copy_(mean)
-        state["exp_avg_sq"].copy_(square)
+        step, mean, square = advanced(state, grad, live)
         if group["amsgrad"]:
             square = maximum(state["max_exp_avg_sq"], square)
             state["max_exp_avg_sq"].copy_(square)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lucid.functions.elementwise import exp, expm1, sqrt
-from lucid.optim.adam import decayed, log_beta
+from lucid.optim.adam import advanced, decayed, log_beta
 from lucid.optim.optimizer import Group, Optimizer, State, require_betas, require_flags, require_number
 from lucid.tensor import Tensor
 
@@ -97,16 +97,11 @@ class NAdam(Optimizer):
         if group["maximize"]:
             grad = -grad
         value, grad = decayed(p, grad, group, live, group["decoupled_weight_decay"])
-        step = state["step"] + 1.0
+        step, mean, square = advanced(state, grad, live)
         mu = live["beta1"] * (1.0 - 0.5 * exp(step * live["log_decay"]))
         mu_next = live["beta1"] * (1.0 - 0.5 * exp((step + 1.0) * live["log_decay"]))
         product = state["mu_product"] * mu
-        mean = state["exp_avg"] + (grad - state["exp_avg"]) * live["rest1"]
-        square = state["exp_avg_sq"] * live["beta2"] + grad * grad * live["rest2"]
-        state["step"].copy_(step)
         state["mu_product"].copy_(product)
-        state["exp_avg"].copy_(mean)
-        state["exp_avg_sq"].copy_(square)
         root = sqrt(square / -expm1(step * live["log_beta2"])) + live["eps"]
         of_grad = live["lr"] * (1.0 - mu) / (1.0 - product)
         of_mean = live["lr"] * mu_next / (1.0 - product * mu_next)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lucid.functions.elementwise import cast, exp, expm1, maximum, sqrt, where
-from lucid.optim.adam import decayed, log_beta
+from lucid.optim.adam import Adam, advanced, decayed
 from lucid.optim.optimizer import Group, Optimizer, State, require_betas, require_flags, require_number
 from lucid.tensor import Tensor
 
@@ -49,15 +49,7 @@ class RAdam(Optimizer):
     """
 
     scalars = {  # noqa: RUF012  # declared ClassVar in the base
-        "lr": lambda group: group["lr"],
-        "eps": lambda group: group["eps"],
-        "weight_decay": lambda group: group["weight_decay"],
-        "kept": lambda group: 1.0 - group["lr"] * group["weight_decay"],
-        "rest1": lambda group: 1.0 - group["betas"][0],
-        "beta2": lambda group: group["betas"][1],
-        "rest2": lambda group: 1.0 - group["betas"][1],
-        "log_beta1": lambda group: log_beta(group, 0),
-        "log_beta2": lambda group: log_beta(group, 1),
+        **Adam.scalars,
         "longest": _longest,
         "scale": _scale,
     }
@@ -101,12 +93,7 @@ class RAdam(Optimizer):
         if group["maximize"]:
             grad = -grad
         value, grad = decayed(p, grad, group, live, group["decoupled_weight_decay"])
-        step = state["step"] + 1.0
-        mean = state["exp_avg"] + (grad - state["exp_avg"]) * live["rest1"]
-        square = state["exp_avg_sq"] * live["beta2"] + grad * grad * live["rest2"]
-        state["step"].copy_(step)
-        state["exp_avg"].copy_(mean)
-        state["exp_avg_sq"].copy_(square)
+        step, mean, square = advanced(state, grad, live)
         t = step.double()
         correction2 = -expm1(t * live["log_beta2"])
         length = live["longest"] - 2.0 * t * exp(t * live["log_beta2"]) / correction2

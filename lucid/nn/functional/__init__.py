@@ -73,13 +73,14 @@ from lucid.nn.functional.normalization import (
     local_response_norm,
     rms_norm,
 )
-from lucid.nn.functional.padding import pad
+from lucid.nn.functional.padding import PadMode, pad
 from lucid.nn.functional.pooling import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
 from lucid.nn.functional.resizing import channel_shuffle, interpolate, pixel_shuffle, pixel_unshuffle
 from lucid.nn.functional.sparse import embedding
 
 __all__ = [
-    "Pair", "Reduction", "adaptive_avg_pool2d", "adaptive_max_pool2d", "alpha_dropout", "avg_pool2d", "batch_norm",
+    "PadMode", "Pair", "Reduction", "adaptive_avg_pool2d", "adaptive_max_pool2d", "alpha_dropout", "avg_pool2d",
+    "batch_norm",
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu", "channel_shuffle", "conv2d",
     "conv_transpose2d", "cosine_embedding_loss", "cosine_similarity", "cross_entropy", "dropout", "dropout1d",
     "dropout2d", "dropout3d", "elu", "embedding", "feature_alpha_dropout", "gaussian_nll_loss", "gelu", "glu",

@@ -33,6 +33,18 @@ def pair(op: str, argument: str, value: Any, least: int = 1) -> Pair:
     return result
 
 
+def images(op: str, input: Any) -> tuple[Tensor, bool]:
+    """Images ``(N, C, H, W)``, and whether it was one alone, ``(C, H, W)``.
+
+    Raises:
+        ShapeError: another rank.
+    """
+    x = as_tensor(input, op, "input")
+    if x.ndim not in (3, 4):
+        fail(ShapeError(f"input has shape {x.shape}, but it must be (N, C, H, W) or (C, H, W)", op=op))
+    return (x.unsqueeze(0), True) if x.ndim == 3 else (x, False)
+
+
 def paddings(op: str, value: Any, kernel: Pair, dilation: Pair) -> tuple[Pair, Pair]:
     """``((top, bottom), (left, right))`` from 'same', 'valid', an int, a pair, or a pair of pairs.
 

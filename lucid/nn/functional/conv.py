@@ -9,7 +9,7 @@ from lucid.eager import apply
 from lucid.errors import ArgumentError, ShapeError
 from lucid.functions.arguments import fail, int_of
 from lucid.functions.movement import pad
-from lucid.nn.functional.arguments import one_dtype, paddings, pair, with_bias
+from lucid.nn.functional.arguments import images, one_dtype, paddings, pair, with_bias
 from lucid.promotion import as_tensor
 
 if TYPE_CHECKING:
@@ -39,18 +39,15 @@ def conv2d(
     >>> conv2d(lucid.ones(1, 1, 3, 3), lucid.ones(1, 1, 2, 2)).shape
     (1, 1, 2, 2)
     """
-    input, weight = as_tensor(input, "conv2d", "input"), as_tensor(weight, "conv2d", "weight")
+    weight = as_tensor(weight, "conv2d", "weight")
     if weight.ndim != 4:
         shape = "(out_channels, in_channels / groups, kH, kW)"
         fail(ShapeError(f"weight has shape {weight.shape}, but it must be {shape}", op="conv2d"))
-    if input.ndim not in (3, 4):
-        fail(ShapeError(f"input has shape {input.shape}, but it must be (N, C, H, W) or (C, H, W)", op="conv2d"))
+    x, alone = images("conv2d", input)
     spread = pair("conv2d", "dilation", dilation)
-    alone = input.ndim == 3
-    input = input.unsqueeze(0) if alone else input
     y = apply(
         ops.conv2d,
-        input,
+        x,
         weight,
         stride=pair("conv2d", "stride", stride),
         padding=paddings("conv2d", padding, weight.shape[2:], spread),
@@ -91,11 +88,7 @@ def conv_transpose2d(
     (1, 1, 4, 4)
     """
     op = "conv_transpose2d"
-    x, w = as_tensor(input, op, "input"), as_tensor(weight, op, "weight")
-    alone = x.ndim == 3
-    x = x.unsqueeze(0) if alone else x
-    if x.ndim != 4:
-        fail(ShapeError(f"input has shape {x.shape}, but it must be (N, C, H, W) or (C, H, W)", op=op))
+    (x, alone), w = images(op, input), as_tensor(weight, op, "weight")
     if w.ndim != 4:
         fail(ShapeError(f"weight has shape {w.shape}, but it must be (C, out_channels / groups, kH, kW)", op=op))
     one_dtype(op, input=x, weight=w)

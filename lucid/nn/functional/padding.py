@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["pad"]
 
-Mode = Literal["constant", "reflect", "replicate", "circular"]
+PadMode = Literal["constant", "reflect", "replicate", "circular"]
 
 
-def pad(input: Any, pad: Any, mode: Mode = "constant", value: float | None = None) -> Tensor:
+def pad(input: Any, pad: Any, mode: PadMode = "constant", value: float | None = None) -> Tensor:
     """The tensor with elements around it.
 
     Args:

@@ -12,7 +12,7 @@ from lucid.errors import ArgumentError, DTypeError, ShapeError
 from lucid.functions.arguments import fail, int_of, is_several
 from lucid.functions.linalg import matmul
 from lucid.functions.movement import stack
-from lucid.nn.functional.arguments import Pair, paddings, pair
+from lucid.nn.functional.arguments import Pair, images, paddings, pair
 from lucid.promotion import as_tensor
 
 if TYPE_CHECKING:
@@ -97,18 +97,25 @@ def avg_pool2d(
     )
 
 
-def _adaptive(op: str, input: Any, output_size: Any) -> tuple[Tensor, Pair]:
-    """The images, and how many windows there are to be."""
-    x = as_tensor(input, op, "input")
-    if x.ndim not in (3, 4) or 0 in x.shape[-3:]:
-        fail(ShapeError(f"input has shape {x.shape}, but it must be (N, C, H, W) or (C, H, W), not empty", op=op))
+def _adaptive(op: str, input: Any, output_size: Any) -> tuple[Tensor, bool, Pair]:
+    """The images, whether it was one alone, and how many windows there are to be."""
+    x, alone = images(op, input)
+    if 0 in x.shape[1:]:
+        shape = x.shape[1:] if alone else x.shape
+        fail(ShapeError(f"input has shape {shape}, but it must be (N, C, H, W) or (C, H, W), not empty", op=op))
     given = tuple(output_size) if is_several(output_size) else (output_size, output_size)
     if len(given) != 2:
         fail(ArgumentError(f"output_size={output_size!r} must be an int or a pair (height, width)", op=op))
-    h, w = (n if m is None else int_of(op, "output_size", m) for n, m in zip(x.shape[-2:], given, strict=True))
+    h, w = (n if m is None else int_of(op, "output_size", m) for n, m in zip(x.shape[2:], given, strict=True))
     if min(h, w) < 1:
         fail(ArgumentError(f"output_size={output_size!r} must be at least 1", op=op))
-    return x, (h, w)
+    return x, alone, (h, w)
+
+
+def _window(x: Tensor, size: Pair) -> Pair | None:
+    """The window of which so many cover the images; None if none does."""
+    (n, m), (h, w) = x.shape[2:], size
+    return None if n % h or m % w else (n // h, m // w)
 
 
 def _ends(n: int, m: int) -> list[tuple[int, int]]:
@@ -140,17 +147,18 @@ def adaptive_avg_pool2d(input: Any, output_size: Any) -> Tensor:
     [[[7.5]]]
     """
     op = "adaptive_avg_pool2d"
-    x, (h, w) = _adaptive(op, input, output_size)
+    x, alone, size = _adaptive(op, input, output_size)
     if x.dtype.kind != "f":
         fail(DTypeError(f"input has dtype {x.dtype.name}, but it must be floating", op=op))
-    if (h, w) == (1, 1):
-        return x.mean(axis=(-2, -1), keepdims=True)
-    if x.shape[-2] % h == 0 and x.shape[-1] % w == 0:
-        images = x.unsqueeze(0) if x.ndim == 3 else x
-        y = avg_pool2d(images, (x.shape[-2] // h, x.shape[-1] // w))
-        return y.squeeze(0) if x.ndim == 3 else y
-    rows, columns = (as_tensor(means(n, m).astype(x.dtype)) for n, m in zip(x.shape[-2:], (h, w), strict=True))
-    return matmul(rows, matmul(x, columns.mT))
+    window = _window(x, size)
+    if size == (1, 1):
+        y = x.mean(axis=(-2, -1), keepdims=True)
+    elif window is not None:
+        y = avg_pool2d(x, window)
+    else:
+        rows, columns = (as_tensor(means(n, m).astype(x.dtype)) for n, m in zip(x.shape[2:], size, strict=True))
+        y = matmul(rows, matmul(x, columns.mT))
+    return y.squeeze(0) if alone else y
 
 
 def adaptive_max_pool2d(input: Any, output_size: Any) -> Tensor:
@@ -167,11 +175,11 @@ def adaptive_max_pool2d(input: Any, output_size: Any) -> Tensor:
     >>> adaptive_max_pool2d(lucid.arange(16.0).reshape(1, 4, 4), (1, 2)).tolist()
     [[[13.0, 15.0]]]
     """
-    x, (h, w) = _adaptive("adaptive_max_pool2d", input, output_size)
-    if x.shape[-2] % h == 0 and x.shape[-1] % w == 0:
-        images = x.unsqueeze(0) if x.ndim == 3 else x
-        y = max_pool2d(images, (x.shape[-2] // h, x.shape[-1] // w))
-        return y.squeeze(0) if x.ndim == 3 else y
-    rows = [x[..., begin:end, :].amax(-2) for begin, end in _ends(x.shape[-2], h)]
-    tall = stack(rows, -2)
-    return stack([tall[..., begin:end].amax(-1) for begin, end in _ends(x.shape[-1], w)], -1)
+    x, alone, size = _adaptive("adaptive_max_pool2d", input, output_size)
+    window = _window(x, size)
+    if window is not None:
+        y = max_pool2d(x, window)
+    else:
+        rows = stack([x[..., begin:end, :].amax(-2) for begin, end in _ends(x.shape[2], size[0])], -2)
+        y = stack([rows[..., begin:end].amax(-1) for begin, end in _ends(x.shape[3], size[1])], -1)
+    return y.squeeze(0) if alone else y
