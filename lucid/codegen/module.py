@@ -32,7 +32,22 @@ class Call(NamedTuple):
     rest: bool = False
 
 
-def emit_entry(symbol: str, calls: Iterable[Call], pool: tuple[int, int] = (0, 0)) -> Function:
+class Passage(NamedTuple):
+    """A chain of kernels: the function that ``emit_chain`` makes, and how many images threads share."""
+
+    symbol: str
+    images: int
+
+
+class Moving(NamedTuple):
+    """An argument of a chain's kernel: a slot of the address table, a distance, and that from image to image."""
+
+    slot: int
+    at: int
+    stride: int
+
+
+def emit_entry(symbol: str, calls: Iterable[Call | Passage], pool: tuple[int, int] = (0, 0)) -> Function:
     """``void @symbol(ptr %table)``: calls kernels in order, with addresses from the table.
 
     ``pool`` names the slots of the thread pool and of the function that shares a task's turns among its threads. The
@@ -51,7 +66,13 @@ def emit_entry(symbol: str, calls: Iterable[Call], pool: tuple[int, int] = (0, 0
         pointer = b.pure(f"load ptr, ptr {cell}, align 8", cell)
         return b.pure(f"getelementptr i8, ptr {pointer}, i64 {distance}") if distance else pointer
 
+    def share(task: str, arguments: str, turns: int) -> None:
+        b.effect(f"call void {at(pool[1])}(ptr {at(pool[0])}, ptr {task}, ptr {arguments}, i64 {turns})")
+
     for call in calls:
+        if isinstance(call, Passage):
+            share(function(call.symbol, "ptr, i64, i64, i64"), "%table", call.images)
+            continue
         pointers = [at(argument) for argument in call.arguments]
         passed = ", ".join(f"ptr {p}" for p in pointers)
         types = ", ".join(["ptr"] * len(pointers))
@@ -61,8 +82,7 @@ def emit_entry(symbol: str, calls: Iterable[Call], pool: tuple[int, int] = (0, 0
         shared = b.pure(f"alloca [{MOST_ARGUMENTS} x ptr], align 8")
         for k, pointer in enumerate(pointers):
             b.effect(f"store ptr {pointer}, ptr {b.pure(f'getelementptr ptr, ptr {shared}, i64 {k}', shared)}, align 8")
-        task = function(f"{call.symbol}.task", "ptr, i64, i64, i64")
-        b.effect(f"call void {at(pool[1])}(ptr {at(pool[0])}, ptr {task}, ptr {shared}, i64 {call.turns})")
+        share(function(f"{call.symbol}.task", "ptr, i64, i64, i64"), shared, call.turns)
         if call.rest:
             b.effect(f"call void {function(f'{call.symbol}.rest', types)}({passed})")
     return Function(symbol, define(symbol, "ptr noalias readonly %table", b), frozenset(declarations))
@@ -104,6 +124,48 @@ def emit_task(kernel: Kernel, *, symbol: str) -> Function:
     return Function(
         f"{symbol}.task", f"{head} {{\n{body}\n  ret void\n}}", frozenset((f"declare void {name}({types})",))
     )
+
+
+def emit_chain(symbol: str, calls: Sequence[tuple[str, Sequence[Moving]]], mine: int, size: int) -> Function:
+    """``void @symbol(ptr %table, i64 %first, i64 %last, i64 %who)``: kernels one after the other, image by image.
+
+    Slot ``mine`` of the table holds the threads' memory, ``size`` bytes for each. The kernels may be in another module.
+    """
+    begin = [f"  %mine = mul i64 %who, {size}"]
+    for slot in dict.fromkeys(x.slot for _, arguments in calls for x in arguments):
+        begin.append(f"  %c{slot} = getelementptr ptr, ptr %table, i64 {slot}")
+        begin.append(f"  %t{slot} = load ptr, ptr %c{slot}, align 8")
+        begin.append(f"  %b{slot} = getelementptr i8, ptr %t{slot}, i64 {'%mine' if slot == mine else 0}")
+    each: list[str] = []
+    pointers: dict[Moving, str] = {}
+    declarations: set[str] = set()
+    for called, arguments in calls:
+        for x in arguments:
+            if x not in pointers:
+                k = len(pointers)
+                pointers[x] = f"%p{k}"
+                each.append(f"  %m{k} = mul i64 %image, {x.stride}")
+                each.append(f"  %o{k} = add i64 %m{k}, {x.at}")
+                each.append(f"  %p{k} = getelementptr i8, ptr %b{x.slot}, i64 %o{k}")
+        passed = ", ".join(f"ptr {pointers[x]}" for x in arguments)
+        declarations.add(f"declare void {global_name(called)}({', '.join(['ptr'] * len(arguments))})")
+        each.append(f"  call void {global_name(called)}({passed})")
+    lines = [
+        f"define void {global_name(symbol)}(ptr %table, i64 %first, i64 %last, i64 %who) #0 {{",
+        "entry:",
+        *begin,
+        "  br label %loop",
+        "loop:",
+        "  %image = phi i64 [ %first, %entry ], [ %next, %loop ]",
+        *each,
+        "  %next = add i64 %image, 1",
+        "  %more = icmp slt i64 %next, %last",
+        "  br i1 %more, label %loop, label %done",
+        "done:",
+        "  ret void",
+        "}",
+    ]
+    return Function(symbol, "\n".join(lines), frozenset(declarations))
 
 
 def parallel_turns(kernel: Kernel) -> int:

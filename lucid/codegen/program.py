@@ -7,12 +7,15 @@ schedule, share kernels of equal structure, plan memory. What depends on paramet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from itertools import accumulate
+from itertools import chain as joined
+from typing import NamedTuple, TypeAlias
 
 from lucid.codegen.access import Placed, place
 from lucid.codegen.arrange import alias, arrange, copy_spec
+from lucid.codegen.chains import Chain, Link, chains_of, inside, layouts_of_one, link_of, one_image
 from lucid.codegen.fuse import fuse
 from lucid.codegen.layout import Layout
 from lucid.codegen.loops import Kernel
@@ -32,6 +35,7 @@ from lucid.codegen.sequence import reuse, root, sequence
 from lucid.codegen.siblings import merge_siblings
 from lucid.codegen.spec import KernelSpec, affine_axes
 from lucid.codegen.strategy import SMALLEST_SHARED_WORK, accepts_epilogue, schedule_for, work_of
+from lucid.codegen.strategy_chains import chain_pays, suits_chain
 from lucid.codegen.strategy_rows import blocks_of, joins_rows
 from lucid.codegen.strategy_tune import alternatives
 from lucid.codegen.structure import structure
@@ -50,10 +54,14 @@ Tune: TypeAlias = Callable[[Hashable, Schedule, Sequence[Schedule], Callable[[Sc
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value lives: a region (input, output, arena, static or scratch) and an index or byte offset in it."""
+    """Where a value lives: a region (input, output, arena, static or thread) and an index or byte offset in it.
+
+    In a chain of kernels, ``stride`` is the distance in bytes from one image to the next.
+    """
 
     region: str
     at: int
+    stride: int = 0
 
 
 @dataclass
@@ -64,6 +72,8 @@ class Step:
     schedule: Schedule
     kernel: int
     arguments: tuple[Hashable, ...]  # values (places, of scratch memory), in the order of the kernel's buffers
+    #: Those that the kernel takes an image at a time, if it runs in a chain.
+    by_image: frozenset[Node] = frozenset()
 
 
 @dataclass
@@ -73,7 +83,7 @@ class Program:
     graph: Graph
     target: Target
     kernels: list[Kernel]
-    #: Rough cost of each kernel: elements touched, or multiply-adds of vectors.
+    #: Rough cost of each kernel: elements touched, or multiply-adds of vectors; 0 if it runs in a chain, on one thread.
     work: list[int]
     prologue: list[Step]
     steps: list[Step]
@@ -81,30 +91,56 @@ class Program:
     places: dict[Hashable, list[Place]]
     arena: MemoryPlan
     static: MemoryPlan
+    #: Steps that run by image, and the memory that each thread needs for them.
+    chains: dict[Chain, MemoryPlan]
     #: The node each output is stored as: the graph's own, or a copy of it.
     results: tuple[Node, ...]
     #: Output index to input index, for the outputs that are written straight over an input.
     in_place: dict[int, int] = field(default_factory=dict)
 
-    def place(self, argument: Hashable) -> Place:
+    def place(self, step: Step, argument: Hashable) -> Place:
         """Where an argument of a step lies."""
-        return argument if isinstance(argument, Place) else self.places[argument][0]
+        if isinstance(argument, Place):
+            return argument
+        place = self.places[argument][0]
+        if place.region == "scratch" or not isinstance(argument, Node) or argument not in step.by_image:
+            return place
+        layout = self.layouts[argument]
+        return replace(place, stride=layout.strides[0] * argument.dtype.itemsize)
+
+    def runs(self) -> Iterator[tuple[list[Step], Chain | None]]:
+        """The steps in their order, one by one or those of a chain together."""
+        at = 0
+        for chain in self.chains:
+            yield from (([step], None) for step in self.steps[at : chain.first])
+            yield self.steps[chain.first : chain.last], chain
+            at = chain.last
+        yield from (([step], None) for step in self.steps[at:])
 
     @property
     def scratch(self) -> int:
         """Bytes of scratch memory that each thread needs."""
-        return max((plan_scratch(kernel).size for kernel in self.kernels), default=0)
+        kernels = (plan_scratch(kernel).size for kernel in self.kernels)
+        return max([*kernels, *(memory.size for memory in self.chains.values())], default=0)
 
     def __str__(self) -> str:
         lines = [f"program: arena {self.arena.size} bytes, static {self.static.size} bytes"]
-        for title, steps in (("prologue", self.prologue), ("steps", self.steps)):
-            if steps:
-                lines.append(f"{title}:")
-            for step in steps:
-                results = ", ".join(f"{s.node.type}{self.layouts[s.node]}" for s in step.spec.stores)
-                lines.append(f"  k{step.kernel} {step.spec.name} -> {results}: {step.schedule}")
-                lines += [f"    {line}" for line in str(step.spec).splitlines()[1:]]
+        if self.prologue:
+            lines += ["prologue:", *(line for step in self.prologue for line in self._show(step))]
+        if self.steps:
+            lines.append("steps:")
+        for steps, chain in self.runs():
+            shown = [line for step in steps for line in self._show(step)]
+            if chain is not None:
+                memory = f"{self.chains[chain].size} bytes of a thread's memory"
+                shown = [f"  for each of {chain.images} images, in {memory}:", *(f"  {line}" for line in shown)]
+            lines += shown
         return "\n".join(lines) + "\n"
+
+    def _show(self, step: Step) -> list[str]:
+        results = ", ".join(f"{s.node.type}{self.layouts[s.node]}" for s in step.spec.stores)
+        head = f"  k{step.kernel} {step.spec.name} -> {results}: {step.schedule}"
+        return [head, *(f"    {line}" for line in str(step.spec).splitlines()[1:])]
 
 
 def generate(
@@ -131,6 +167,16 @@ def generate(
     """
     orders = input_orders or {}, output_orders or {}
     return _Generator(graph, target, frozenset(parameters), dict(in_place or {}), orders, override, ready, tune).run()
+
+
+class _Traits(NamedTuple):
+    """What decides how a kernel is lowered beside its expressions and layouts."""
+
+    contraction: bool
+    #: A result lies in a user's memory, which begins anywhere.
+    update: bool
+    #: It runs in a chain.
+    by_image: bool
 
 
 class _Generator:
@@ -170,13 +216,21 @@ class _Generator:
         updates = {outputs[k]: self.graph.inputs[i] for k, i in self.in_place.items() if outputs[k].type.size}
         specs, over = sequence(specs, self.outputs, updates)
         in_place = {k: i for k, i in self.in_place.items() if outputs[k] in over}
-        inside = {s.node for spec in specs for s in spec.stores} - self.outputs
-        reused = reuse(specs, inside, self._alike)
+        passing = {s.node for spec in specs for s in spec.stores} - self.outputs
+        reused = reuse(specs, passing, self._alike)
         over.update(reused)
-        specs, ringed = with_rings(specs, self.layouts, inside - reused.keys(), self.target)
+        chains = self._chains(specs, over)
+        local = inside(specs, chains, over, self.outputs)
+        groups, ringed = with_rings(specs, self.layouts, passing - reused.keys(), local.keys(), self.target)
+        begins = [0, *accumulate(map(len, groups))]
+        specs = [*joined(*groups)]
+        chains = [replace(c, first=begins[c.first], last=begins[c.last]) for c in chains]
+        members = [k for c in chains for k in range(c.first, c.last)]
+        links = {id(specs[k]): link for k in members if (link := link_of(specs[k], self.layouts))}
         self.updated = frozenset(updates)
-        steps, kernels = self._lower([*early, *specs], over)
-        return self._plan(steps[: len(early)], steps[len(early) :], kernels, outputs, in_place, reused, ringed)
+        steps, kernels = self._lower([*early, *specs], over, links)
+        prologue, steps = steps[: len(early)], steps[len(early) :]
+        return self._plan(prologue, steps, kernels, outputs, in_place, reused, ringed, chains, local)
 
     def _separate_outputs(self, specs: list[KernelSpec]) -> tuple[list[KernelSpec], list[Node]]:
         """Every output gets a node of its own: an input, or a value asked for twice, is copied."""
@@ -199,21 +253,36 @@ class _Generator:
             specs.append(copy_spec(node, copy))
         return copy
 
+    def _chains(self, specs: list[KernelSpec], over: Mapping[Node, Node]) -> list[Chain]:
+        """The kernels that run by image."""
+
+        def suits(spec: KernelSpec, link: Link) -> bool:
+            return suits_chain(spec, link, self.layouts, self.target)
+
+        def pays(specs: Sequence[KernelSpec], local: Collection[Node]) -> bool:
+            return chain_pays(specs, local, self.layouts, self.target)
+
+        return chains_of(specs, self.layouts, over, suits, pays, self.outputs)
+
     # --- kernels ---
 
-    def _lower(self, specs: list[KernelSpec], over: Mapping[Node, Node]) -> tuple[list[Step], list[Kernel]]:
-        """The calls of kernels, and the kernels: an equal one only once."""
+    def _lower(
+        self, specs: list[KernelSpec], over: Mapping[Node, Node], links: Mapping[int, Link]
+    ) -> tuple[list[Step], list[Kernel]]:
+        """The calls of kernels, and the kernels: an equal one only once. ``links``: the specs that run by image."""
         kernels: list[Kernel] = []
         numbers: dict[tuple[object, ...], int] = {}
         lowered: dict[Hashable, tuple[int, Schedule]] = {}
         steps: list[Step] = []
         for spec in specs:
-            written = place(spec, self.layouts, over)
-            kind = id(spec) in self.contractions, spec.window is not None, self._is_update(spec)
-            key = spec if self.override is not None else (structure(written), kind)
+            link = links.get(id(spec))
+            single = spec if link is None else one_image(spec, link)
+            written = place(single, self.layouts if link is None else layouts_of_one(link, self.layouts), over)
+            traits = _Traits(id(spec) in self.contractions, self._is_update(spec), link is not None)
+            key = spec if self.override is not None else (structure(written), spec.window is not None, traits)
             if key not in lowered:
-                kernel, schedule, work = self._lower_one(spec, written)
-                number = numbers.setdefault((kernel.buffers, kernel.body), len(kernels))
+                kernel, schedule, work = self._lower_one(single, written, traits)
+                number = numbers.setdefault((kernel.buffers, kernel.body, traits.by_image), len(kernels))
                 if number == len(kernels):
                     kernels.append(Kernel(f"k{number}", kernel.buffers, kernel.body, kernel.note))
                     self.work.append(work)
@@ -225,10 +294,10 @@ class _Generator:
             merged = {over.get(x) for x in stored}
             scratch = [Place("scratch", at) for at in plan_scratch(kernels[number]).offsets.values()]
             arguments = (*(x for x in spec.sources if x not in stored and x not in merged), *stored, *scratch)
-            steps.append(Step(spec, schedule, number, arguments))
+            steps.append(Step(spec, schedule, number, arguments, frozenset() if link is None else link.by_image))
         return steps, kernels
 
-    def _lower_one(self, spec: KernelSpec, written: Placed) -> tuple[Kernel, Schedule, int]:
+    def _lower_one(self, spec: KernelSpec, written: Placed, traits: _Traits) -> tuple[Kernel, Schedule, int]:
         """A kernel of its own for one spec, the schedule it runs under, and its cost."""
         placed = normal_form(written)
         schedule: Schedule
@@ -236,16 +305,17 @@ class _Generator:
             choose = gradient_schedule if spec.window.weights is None else winograd_schedule
             schedule = choose(spec, spec.window, self.target)
         else:
-            schedule = schedule_for(placed, self.target, contraction=id(spec) in self.contractions)
-        if isinstance(schedule, MapReduce) and self._is_update(spec):
+            schedule = schedule_for(placed, self.target, contraction=traits.contraction)
+        if isinstance(schedule, MapReduce) and (traits.update or traits.by_image):
             schedule = replace(schedule, stream=False)
         if self.override is not None:
             schedule = self.override(spec, schedule)
         elif self.tune is not None and work_of(placed, schedule) >= SMALLEST_SHARED_WORK:
-            kind = structure(written), spec.window is not None, id(spec) in self.contractions
+            kind = structure(written), spec.window is not None, traits.contraction
             others = alternatives(placed, schedule, self.target)
             schedule = self.tune(kind, schedule, others, lambda s: self._nest(spec, written, placed, s))
-        return self._nest(spec, written, placed, schedule), schedule, work_of(placed, schedule)
+        work = 0 if traits.by_image else work_of(placed, schedule)
+        return self._nest(spec, written, placed, schedule), schedule, work
 
     def _is_update(self, spec: KernelSpec) -> bool:
         """Whether a result lies in a user's memory, which begins anywhere."""
@@ -299,6 +369,8 @@ class _Generator:
         in_place: dict[int, int],
         reused: Mapping[Node, Node],
         ringed: Collection[Node],
+        chains: Sequence[Chain],
+        local: Mapping[Node, object],
     ) -> Program:
         places: dict[Hashable, list[Place]] = {}
         for k, node in enumerate(self.graph.inputs):
@@ -310,13 +382,27 @@ class _Generator:
         hoisted = {node for node, _ in kept}
         first: dict[Node, int] = {}
         last: dict[Node, int] = {}
+        when = list(range(len(steps)))  # a chain's kernels run again and again: for other values, all at once
+        for c in chains:
+            when[c.first : c.last] = [c.first] * (c.last - c.first)
         for k, step in enumerate(steps):
             for x in step.arguments:
                 if isinstance(x, Node) and x not in places and x not in hoisted:
+                    at = k if x in local else when[k]
                     x = root(reused, x)
-                    first.setdefault(x, k)
-                    last[x] = k
+                    first.setdefault(x, at)
+                    last[x] = at
         lives = {x: Lifetime(x, self._bytes(x), first[x], last[x]) for x in first}
+        memory: dict[Chain, MemoryPlan] = {}
+        for c in chains:
+            mine = {x: lives.pop(x) for x in list(lives) if x in local and c.first <= first[x] < c.last}
+            slots = plan_memory([replace(life, size=self._bytes(x) // c.images) for x, life in mine.items()])
+            places.update((value, [Place("scratch", offset)]) for value, offset in slots.offsets.items())
+            scratch = max(plan_scratch(kernels[step.kernel]).size for step in steps[c.first : c.last])
+            memory[c] = MemoryPlan(slots.offsets, slots.size + scratch)
+            for step in steps[c.first : c.last]:
+                moved = (replace(x, at=x.at + slots.size) if isinstance(x, Place) else x for x in step.arguments)
+                step.arguments = tuple(moved)
         shared = {x for x in lives if x in ringed or not self.layouts[x].halo}
         arena = plan_memory([life for x, life in lives.items() if x in shared])
         rings = [((self.layouts[x], x.dtype), life) for x, life in lives.items() if x not in shared]
@@ -335,6 +421,7 @@ class _Generator:
             places,
             arena,
             fixed,
+            memory,
             tuple(outputs),
             in_place,
         )

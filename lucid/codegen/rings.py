@@ -44,20 +44,28 @@ def ring_kernels(node: Node, layout: Layout) -> list[KernelSpec]:
 
 
 def with_rings(
-    specs: Sequence[KernelSpec], layouts: Mapping[Node, Layout], passing: Collection[Node], target: Target
-) -> tuple[list[KernelSpec], set[Node]]:
-    """The kernels in their order, each after those that write the halo of what it stores; and the values that have one.
+    specs: Sequence[KernelSpec],
+    layouts: Mapping[Node, Layout],
+    passing: Collection[Node],
+    shared: Collection[Node],
+    target: Target,
+) -> tuple[list[list[KernelSpec]], set[Node]]:
+    """Each kernel after those that write the halo of what it stores, and the values whose halo is written.
 
     Args:
         passing: values that come and go during a run, in memory that held no such value before.
+        shared: those of them whose memory keeps no zeros.
     """
-    result: list[KernelSpec] = []
+    result: list[list[KernelSpec]] = []
     ringed: set[Node] = set()
     for spec in specs:
-        for store in spec.stores:
-            node = store.node
-            if node in passing and node not in ringed and zeroed_each_run(layouts[node], node.dtype, target):
+        result.append([])
+        for node in (s.node for s in spec.stores):
+            layout = layouts[node]
+            if node not in passing or node in ringed or not layout.halo:
+                continue
+            if node in shared or zeroed_each_run(layout, node.dtype, target):
                 ringed.add(node)
-                result += ring_kernels(node, layouts[node])
-        result.append(spec)
+                result[-1] += ring_kernels(node, layout)
+        result[-1].append(spec)
     return result, ringed

@@ -7,12 +7,12 @@ another, shows.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from lucid.codegen.interpret import interpret
-from lucid.codegen.program import Program, Step
+from lucid.codegen.program import Place, Program, Step
 from lucid.ir.graph import Array, Node
 
 
@@ -26,33 +26,43 @@ def simulate(program: Program, arrays: Sequence[Array], runs: int = 1) -> list[A
     results = [np.zeros(program.layouts[n].size, n.dtype) for n in program.results]
     memory = {"arena": np.full(program.arena.size, 0xFF, np.uint8), "static": np.zeros(program.static.size, np.uint8)}
 
-    def at(value: Hashable) -> Array:
-        place = program.place(value)
-        if place.region == "input":
-            return flat[place.at]
-        if place.region == "output":
-            return results[place.at]
-        assert isinstance(value, Node)
-        size = program.layouts[value].size * value.dtype.itemsize
-        return memory[place.region][place.at : place.at + size].view(value.dtype)
+    def at(place: Place, node: Node, image: int, size: int) -> Array:
+        first, bytes = image * place.stride, size * node.dtype.itemsize
+        if place.region in ("input", "output"):
+            data = (flat if place.region == "input" else results)[place.at].view(np.uint8)
+        else:
+            data, first = memory[place.region], first + place.at
+        return data[first : first + bytes].view(node.dtype)
+
+    def operand(step: Step, node: Node, image: int) -> Array:
+        """A value, or one image of it where the step takes it by image."""
+        layout = program.layouts[node]
+        size = layout.strides[0] if node in step.by_image else layout.size
+        return at(program.place(step, node), node, image, size)
+
+    def run(step: Step, image: int = 0) -> None:
+        kernel = program.kernels[step.kernel]
+        scratch = [np.full(b.size, np.nan, b.dtype) for b in kernel.buffers if b.role == "scratch"]
+        operands = [operand(step, x, image) for x in step.arguments if isinstance(x, Node)]
+        interpret(kernel, [*operands, *scratch])
 
     for step in program.prologue:
-        _run(program, step, [at(x) for x in step.arguments if isinstance(x, Node)])
+        run(step)
     for _ in range(runs):
-        born: set[Hashable] = set()
-        for step in program.steps:
-            for store in step.spec.stores:
-                if store.node not in born:
-                    born.add(store.node)
-                    _spoil(program, step, store.node, at(store.node))
-            _run(program, step, [at(x) for x in step.arguments if isinstance(x, Node)])
-    return [at(x).reshape(x.shape) if x.type.size else np.zeros(x.shape, x.dtype) for x in program.results]
-
-
-def _run(program: Program, step: Step, arguments: list[Array]) -> None:
-    kernel = program.kernels[step.kernel]
-    scratch = [np.full(b.size, np.nan, b.dtype) for b in kernel.buffers if b.role == "scratch"]
-    interpret(kernel, [*arguments, *scratch])
+        born: set[tuple[Node, int]] = set()
+        for steps, chain in program.runs():
+            for image in range(1 if chain is None else chain.images):
+                memory["scratch"] = np.full(0 if chain is None else program.chains[chain].size, 0xFF, np.uint8)
+                for step in steps:
+                    for node in (s.node for s in step.spec.stores):
+                        if (node, image) not in born:
+                            born.add((node, image))
+                            _spoil(program, step, node, operand(step, node, image))
+                    run(step, image)
+    return [
+        at(program.places[x][0], x, 0, x.type.size).reshape(x.shape) if x.type.size else np.zeros(x.shape, x.dtype)
+        for x in program.results
+    ]
 
 
 def _spoil(program: Program, step: Step, node: Node, data: Array) -> None:
@@ -61,5 +71,6 @@ def _spoil(program: Program, step: Step, node: Node, data: Array) -> None:
     if buffer.role == "inout" or node.dtype.kind != "f":
         return
     layout = program.layouts[node]
-    image = data.reshape([layout.extents[d] for d in layout.order])
+    extents = (1, *layout.extents[1:]) if node in step.by_image else layout.extents
+    image = data.reshape([extents[d] for d in layout.order])
     image[tuple(slice(layout.low[d], layout.low[d] + layout.shape[d]) for d in layout.order)] = np.nan

@@ -15,6 +15,9 @@ from lucid.codegen.loops import Kernel
 from lucid.codegen.module import (
     Argument,
     Call,
+    Moving,
+    Passage,
+    emit_chain,
     emit_entry,
     emit_module,
     emit_parallel,
@@ -22,7 +25,7 @@ from lucid.codegen.module import (
     parallel_turns,
     split_parallel,
 )
-from lucid.codegen.program import Override, Program, generate
+from lucid.codegen.program import Override, Program, Step, generate
 from lucid.codegen.strategy import SMALLEST_SHARED_WORK
 from lucid.codegen.target import Target
 from lucid.ir.graph import Graph, Node
@@ -106,7 +109,7 @@ def compile_graph(
             progress.close()
     finished = perf_counter()
     seconds = {"lower": lowered - started - parts.seconds, "emit": parts.seconds, "llvm": finished - lowered}
-    parallel = any(map(shared_turns, program.kernels, program.work))
+    parallel = bool(program.chains) or any(map(shared_turns, program.kernels, program.work))
     return program, Binary.of(program, objects, parallel), seconds
 
 
@@ -175,22 +178,33 @@ def calling_functions(program: Program) -> Iterator[Function]:
     """``prologue`` and ``run``, which call the kernels of the program's steps, and the tasks that threads share."""
     inputs = len(program.graph.inputs)
 
-    def slot(value: Hashable) -> Argument:
-        place = program.place(value)
+    def moving(step: Step, value: Hashable) -> Moving:
+        place = program.place(step, value)
         if place.region == "input":
-            return FIRST + place.at
+            return Moving(FIRST + place.at, 0, place.stride)
         if place.region == "output":
-            return FIRST + inputs + place.at
-        return {"arena": ARENA, "static": STATIC, "scratch": SCRATCH}[place.region], place.at
+            return Moving(FIRST + inputs + place.at, 0, place.stride)
+        region = {"arena": ARENA, "static": STATIC, "scratch": SCRATCH}[place.region]
+        return Moving(region, place.at, place.stride)
 
     turns = [shared_turns(k, w) for k, w in zip(program.kernels, program.work, strict=True)]
     rests = [bool(n) and split_parallel(k)[1] is not None for k, n in zip(program.kernels, turns, strict=True)]
     for kernel, shared in zip(program.kernels, turns, strict=True):
         if shared:
             yield emit_task(kernel, symbol=kernel.name)
-    for symbol, steps in (("prologue", program.prologue), ("run", program.steps)):
-        calls = [
-            Call(program.kernels[s.kernel].name, [slot(v) for v in s.arguments], turns[s.kernel], rests[s.kernel])
-            for s in steps
-        ]
-        yield emit_entry(symbol, calls, (THREADS, PARALLEL))
+
+    def call(step: Step) -> Call:
+        slots: list[Argument] = [(x.slot, x.at) for x in (moving(step, v) for v in step.arguments)]
+        return Call(program.kernels[step.kernel].name, slots, turns[step.kernel], rests[step.kernel])
+
+    calls: list[Call | Passage] = []
+    for steps, chain in program.runs():
+        if chain is None:
+            calls += map(call, steps)
+        else:
+            passage = Passage(f"chain{chain.first}", chain.images)
+            members = [(program.kernels[s.kernel].name, [moving(s, v) for v in s.arguments]) for s in steps]
+            yield emit_chain(passage.symbol, members, SCRATCH, program.chains[chain].size)
+            calls.append(passage)
+    yield emit_entry("prologue", map(call, program.prologue), (THREADS, PARALLEL))
+    yield emit_entry("run", calls, (THREADS, PARALLEL))

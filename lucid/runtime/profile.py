@@ -59,7 +59,8 @@ def report(times: Sequence[StepTime]) -> list[str]:
     for t in sorted(times, key=lambda t: -t.seconds):
         rates = f"{t.rate(t.seconds):>15}{t.rate(t.predicted):>15}{t.part_of_peak:>9.0%}"
         share = t.seconds / total
-        lines.append(f"{t.seconds * 1e6:10.1f}{share:7.1%}{rates}  {t.step.spec.name}: {t.step.schedule}")
+        how = f"{t.step.schedule}, by image" if t.step.by_image else str(t.step.schedule)
+        lines.append(f"{t.seconds * 1e6:10.1f}{share:7.1%}{rates}  {t.step.spec.name}: {how}")
     return lines
 
 
@@ -70,20 +71,33 @@ def profile(executable: Executable, arrays: Sequence[Array], repeats: int = 5) -
     program = executable.program
     slots = executable.addresses()
 
-    def pointer(value: Hashable) -> int:
-        place = program.place(value)
-        base = slots[place.region]
-        address: int = base[place.at] if isinstance(base, list) else base + place.at
-        return address
+    def bound(step: Step, image: int = 0) -> list[Callable[[], None]]:
+        def pointer(value: Hashable) -> int:
+            place = program.place(step, value)
+            base = slots[place.region]
+            address: int = base[place.at] if isinstance(base, list) else base + place.at
+            return address + image * place.stride
 
-    bound = [_bound(executable, step.kernel, [pointer(v) for v in step.arguments]) for step in program.steps]
-    best = [float("inf")] * len(bound)
+        return _bound(executable, step.kernel, [pointer(v) for v in step.arguments])
+
+    # Each run's steps, and what runs each of them, image by image.
+    runs = [
+        (steps, [[bound(step, k) for step in steps] for k in range(1 if chain is None else chain.images)])
+        for steps, chain in program.runs()
+    ]
+    best: list[float] = []
     for _ in range(repeats):
-        for k, functions in enumerate(bound):
-            start = perf_counter()
-            for function in functions:
-                function()
-            best[k] = min(best[k], perf_counter() - start)
+        times: list[float] = []
+        for steps, images in runs:
+            spent = [0.0] * len(steps)
+            for image in images:
+                for k, functions in enumerate(image):
+                    start = perf_counter()
+                    for function in functions:
+                        function()
+                    spent[k] += perf_counter() - start
+            times += spent
+        best = [min(pair) for pair in zip(best, times, strict=True)] if best else times
     del results
     return [_judged(program, step, seconds) for step, seconds in zip(program.steps, best, strict=True)]
 

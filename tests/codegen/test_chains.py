@@ -1,0 +1,304 @@
+"""Kernels that run image by image: which may, what stays inside a chain, and that nothing else changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lucid import ops
+from lucid.autodiff import gradients
+from lucid.codegen.chains import chains_of, inside, layouts_of_one, link_of, one_image
+from lucid.codegen.fuse import fuse
+from lucid.codegen.layout import Layout
+from lucid.codegen.predict import work_of_step
+from lucid.codegen.program import Program, generate
+from lucid.codegen.schedule import Naive, Schedule
+from lucid.codegen.simulate import simulate
+from lucid.codegen.spec import KernelSpec
+from lucid.codegen.strategy_chains import chain_pays, suits_chain
+from lucid.codegen.target import Target
+from lucid.ir.graph import Graph, Node, input_node
+from lucid.ir.interpreter import evaluate
+from lucid.ir.types import TensorType, float32
+from lucid.runtime.executable import build
+from lucid.runtime.profile import profile, report
+from lucid.runtime.threads import get_num_threads, set_num_threads
+
+AVX512 = Target.of("avx512")
+PLAIN: dict[str, Any] = {"stride": (1, 1), "dilation": (1, 1), "groups": 1}
+POOL: dict[str, Any] = {"kernel_size": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
+SIDES = ((1, 1), (1, 1))
+
+
+def value(*shape: int) -> Node:
+    return input_node(TensorType(shape, float32))
+
+
+def conv(x: Node, w: Node) -> Node:
+    side = (w.shape[2] // 2, w.shape[2] // 2)
+    return ops.conv2d(x, w, padding=(side, side), **PLAIN)
+
+
+def specs_of(graph: Graph) -> list[KernelSpec]:
+    return fuse(graph, lambda _: True)
+
+
+def plain_layouts(specs: list[KernelSpec]) -> dict[Node, Layout]:
+    """Everything in C order."""
+    return {n: Layout.plain(n.shape) for s in specs for n in (*s.sources, *(t.node for t in s.stores))}
+
+
+def only_spec(*results: Node) -> tuple[KernelSpec, dict[Node, Layout]]:
+    """The one kernel of a graph."""
+    inputs = {n for r in results for n in _leaves(r)}
+    (spec,) = specs_of(Graph(list(inputs), list(results)))
+    return spec, plain_layouts([spec])
+
+
+def _leaves(node: Node) -> set[Node]:
+    if node.call.op.name == "input":
+        return {node}
+    return {x for n in node.inputs for x in _leaves(n)}
+
+
+def net(images: int, size: int = 8) -> Graph:
+    """Convolutions with padding, a pool, a residual sum, and a linear layer that reads all images' features."""
+    x, first, second, deep = value(images, 3, size, size), value(16, 3, 3, 3), value(16, 16, 3, 3), value(16, 1, 5, 5)
+    last = value(16 * (size // 2) ** 2, 10)
+    y = ops.relu(conv(x, first))
+    y = ops.relu(conv(y, second) + y)
+    y = ops.max_pool2d(ops.conv2d(y, deep, padding=((2, 2), (2, 2)), **(PLAIN | {"groups": 16})), **POOL)
+    y = ops.matmul(ops.reshape(y, shape=(images, last.shape[0])), last)
+    return Graph([x, first, second, deep, last], [ops.softmax(y, axis=1)])
+
+
+def arrays_of(graph: Graph) -> list[np.ndarray]:
+    rng = np.random.default_rng(5)
+    return [(rng.standard_normal(n.shape) / 4).astype(np.float32) for n in graph.inputs]
+
+
+def generated(graph: Graph) -> Program:
+    return generate(graph, AVX512, parameters=graph.inputs[1:])
+
+
+# --- which kernels may run by image ---
+
+
+def test_images_of_a_convolution_and_not_its_weights() -> None:
+    x, w = value(4, 3, 8, 8), value(16, 3, 3, 3)
+    spec, layouts = only_spec(ops.relu(conv(x, w)))
+    link = link_of(spec, layouts)
+    assert link is not None
+    assert link.axis.extent == 4
+    assert link.by_image == {x, spec.stores[0].node}
+    single = one_image(spec, link)
+    assert link.axis not in single.axes
+    assert len(single.axes) == len(spec.axes) - 1
+    assert layouts_of_one(link, layouts)[x].shape == (1, 3, 8, 8)
+    assert layouts_of_one(link, layouts)[w] == layouts[w]
+
+
+@pytest.mark.parametrize(
+    ("case", "result"),
+    [
+        ("a sum over images", lambda x: ops.sum(x, axes=(0,), keepdims=False)),
+        ("another image's values", lambda x: ops.flip(x, axes=(0,))),
+        ("a shifted image", lambda x: ops.slice(x, start=(1, 0, 0), stop=(4, 5, 6), step=(1, 1, 1))),
+        ("images side by side", lambda x: ops.transpose(x, perm=(1, 0, 2))),
+        ("images together", lambda x: ops.exp(ops.reshape(x, shape=(20, 6)))),
+        ("this image and another", lambda x: x + ops.flip(x, axes=(0,))),
+    ],
+)
+def test_kernels_that_mix_images_do_not(case: str, result: Any) -> None:
+    x = value(4, 5, 6)
+    for spec in specs_of(Graph([x], [result(x)])):
+        link = link_of(spec, plain_layouts([spec]))
+        assert link is None or x not in link.by_image, case
+
+
+def test_images_must_lie_one_after_the_other() -> None:
+    x = value(4, 5, 6)
+    spec, layouts = only_spec(ops.exp(x))
+    assert link_of(spec, layouts) is not None
+    assert link_of(spec, {**layouts, x: Layout.ordered(x.shape, (1, 0, 2))}) is None
+    assert link_of(spec, {**layouts, x: layouts[x].with_halo((1, 0, 0), (0, 0, 0))}) is None
+    assert link_of(spec, {**layouts, x: layouts[x].with_halo((0, 1, 0), (0, 0, 0))}) is not None
+
+
+def test_numbers_of_images_must_not_be_computed_with() -> None:
+    x = value(4, 300)
+    for axis in (0, 1):
+        spec, layouts = only_spec(x * ops.iota(shape=x.shape, dtype=float32, axis=axis))
+        assert (link_of(spec, layouts) is None) == (axis == 0)
+
+
+# --- chains ---
+
+
+def every(specs: list[KernelSpec], kept: set[Node]) -> list[Any]:
+    return chains_of(specs, plain_layouts(specs), {}, lambda *_: True, lambda *_: True, kept)
+
+
+def test_a_chain_ends_where_all_images_are_needed() -> None:
+    x, w = value(4, 3, 8, 8), value(16, 3, 3, 3)
+    y = ops.relu(conv(x, w))
+    z = ops.max_pool2d(y, **POOL)
+    total = ops.sum(z, axes=(0,), keepdims=False)
+    graph = Graph([x, w], [total, ops.exp(ops.sum(total, axes=(2,), keepdims=False))])
+    specs = specs_of(graph)
+    (chain,) = every(specs, set(graph.outputs))
+    assert (chain.first, chain.images) == (0, 4)
+    written = [s.node for spec in specs[chain.first : chain.last] for s in spec.stores]
+    assert written == [y, z]
+    # Another kernel reads the pool's result, none the convolution's.
+    assert set(inside(specs, [chain], {}, set(graph.outputs))) == {y}
+    assert not inside(specs, [chain], {}, {y, *graph.outputs})
+
+
+def test_memory_that_is_read_whole_is_not_written_by_image() -> None:
+    """``total`` needs all images of ``y`` before any image of ``z`` can begin."""
+    x = value(4, 300)
+    y = ops.exp(x)
+    z = ops.tanh(y) * ops.sum(y, axes=(0,), keepdims=True)
+    graph = Graph([x], [z])
+    for chain in every(specs_of(graph), set(graph.outputs)):
+        assert chain.last - chain.first < len(specs_of(graph))
+    arrays = arrays_of(graph)
+    np.testing.assert_allclose(simulate(generate(graph, AVX512), arrays)[0], evaluate(graph, arrays)[0], rtol=1e-5)
+
+
+def test_batches_of_different_size_are_not_one_chain() -> None:
+    x, y = value(4, 3, 8, 8), value(6, 3, 8, 8)
+    a, b = ops.max_pool2d(ops.max_pool2d(x, **POOL), **POOL), ops.max_pool2d(ops.max_pool2d(y, **POOL), **POOL)
+    graph = Graph([x, y], [a, b])
+    assert sorted(c.images for c in every(specs_of(graph), {a, b})) == [4, 6]
+
+
+# --- when it pays ---
+
+
+def test_few_uneven_images_small_ones_and_large_weights_stay_together() -> None:
+    w = value(16, 3, 3, 3)
+    for images, size, fits in ((2, 16, True), (3, 16, False), (11, 16, True), (1, 16, False), (4, 3, False)):
+        spec, layouts = only_spec(conv(value(images, 3, size, size), w))
+        link = link_of(spec, layouts)
+        assert link is not None
+        assert suits_chain(spec, link, layouts, AVX512) is fits
+    spec, layouts = only_spec(conv(value(4, 512, 8, 8), value(512, 512, 3, 3)))
+    link = link_of(spec, layouts)
+    assert link is not None
+    assert not suits_chain(spec, link, layouts, AVX512)
+    assert suits_chain(spec, link, layouts, replace(AVX512, l2=2**26))
+
+
+def test_a_chain_keeps_something_in_reach() -> None:
+    x = value(4, 3, 64, 64)
+    y = ops.max_pool2d(x, **POOL)
+    graph = Graph([x], [y, ops.max_pool2d(y, **POOL)])
+    specs = specs_of(graph)
+    layouts = plain_layouts(specs)
+    assert not chain_pays(specs, [], layouts, AVX512)
+    assert chain_pays(specs, [y], layouts, AVX512)
+    assert chain_pays(specs, [], layouts, replace(AVX512, l2=2**10))
+
+
+def test_memory_is_of_one_image_a_thread() -> None:
+    few, many = generated(net(4, 32)), generated(net(64, 32))
+    for program in (few, many):
+        ((chain, memory),) = program.chains.items()
+        assert chain.last - chain.first >= 4
+        assert memory.size == program.scratch
+    assert [m.size for m in few.chains.values()] == [m.size for m in many.chains.values()]
+    features = 16 * 32 * 32 * 4
+    assert many.arena.size < 64 * features  # of every convolution's result, one image or none
+    assert many.static.size == few.static.size
+
+
+def test_the_dump_shows_what_runs_by_image() -> None:
+    text = str(generated(net(4)))
+    assert "  for each of 4 images, in " in text
+    lines = text.splitlines()
+    begins = lines.index(next(line for line in lines if "for each of" in line))
+    assert lines[begins + 1].startswith("    k")
+
+
+# --- results ---
+
+
+@pytest.mark.parametrize("images", [2, 9])
+def test_the_program_gives_the_graphs_values(images: int) -> None:
+    graph = net(images)
+    program = generated(graph)
+    assert program.chains
+    arrays = arrays_of(graph)
+    (exact,) = evaluate(graph, arrays)
+    for runs in (1, 2):
+        np.testing.assert_allclose(simulate(program, arrays, runs)[0], exact, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("images", [2, 3, 6, 11])
+def test_any_number_of_threads_gives_the_same_bits(images: int) -> None:
+    graph = net(images)
+    w = graph.inputs[1:]
+    g = input_node(graph.outputs[0].type)
+    backward = Graph([*graph.inputs, g], [*graph.outputs, *(d for d in gradients(graph.outputs, w, [g]) if d)])
+    before = get_num_threads()
+    try:
+        for case in (graph, backward):
+            run, arrays = build(case), arrays_of(case)
+            set_num_threads(1)
+            alone = run(arrays)
+            for a, b in zip(alone, evaluate(case, [x.astype(np.float32) for x in arrays]), strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+            for count in (2, 3, 8):
+                set_num_threads(count)
+                for _ in range(5):
+                    for a, b in zip(alone, run(arrays), strict=True):
+                        np.testing.assert_array_equal(a, b)
+    finally:
+        set_num_threads(before)
+
+
+def test_a_batch_gives_what_its_images_give_alone() -> None:
+    """No image sees another: not in memory that they take turns in, either."""
+    graph, single = net(6), net(1)
+    arrays = arrays_of(graph)
+    arrays[0][3] = np.nan
+    (together,) = build(graph)(arrays)
+    for k in range(6):
+        (alone,) = build(single)([arrays[0][k : k + 1], *arrays[1:]])
+        np.testing.assert_allclose(together[k : k + 1], alone, rtol=1e-4, atol=1e-6)
+    assert np.isnan(together[3]).all()
+    assert np.isfinite(np.delete(together, 3, axis=0)).all()
+
+
+def test_schedules_of_chained_kernels_can_be_given() -> None:
+    graph = net(2, 6)
+    seen: list[Schedule] = []
+
+    def override(spec: KernelSpec, schedule: Schedule) -> Schedule:
+        seen.append(schedule)
+        return Naive()
+
+    program = generate(graph, AVX512, parameters=graph.inputs[1:], override=override)
+    assert program.chains
+    assert seen
+    arrays = arrays_of(graph)
+    np.testing.assert_allclose(simulate(program, arrays)[0], evaluate(graph, arrays)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_every_kernel_of_a_chain_is_timed_for_the_whole_batch() -> None:
+    graph = net(8, 16)
+    run = build(graph, parameters=graph.inputs[1:])
+    (chain,) = run.program.chains
+    times = profile(run, run.samples(), 2)
+    assert [t.step for t in times] == run.program.steps
+    assert all(t.seconds > 0 for t in times)
+    flops = sum(work_of_step(run.program, step).flops for step in run.program.steps)
+    pixels = 8 * 16 * 16
+    assert flops >= 2 * pixels * (3 * 9 * 16 + 16 * 9 * 16)
+    chained = run.program.steps[chain.first : chain.last]
+    assert sum(line.endswith("by image") for line in report(times)) == sum(bool(s.by_image) for s in chained) > 0
