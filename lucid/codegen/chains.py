@@ -9,7 +9,7 @@ writes image by image has its images one after the other in memory. Knows specs 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lucid.codegen.layout import Layout
@@ -44,8 +44,9 @@ def link_of(spec: KernelSpec, layouts: Mapping[Node, Layout]) -> Link | None:
     if axis is None or axis not in spec.axes:
         return None
     by_image: dict[Node, bool] = {}
+    sources = set[Hashable](spec.sources)
 
-    def agrees(node: object, position: Sequence[Expr]) -> bool:
+    def agrees(node: Hashable, position: Sequence[Expr]) -> bool:
         """Whether the node is read or written by image here as it is everywhere else in the kernel."""
         assert isinstance(node, Node)
         here = _plain_axis(position) is axis
@@ -60,7 +61,8 @@ def link_of(spec: KernelSpec, layouts: Mapping[Node, Layout]) -> Link | None:
     for store in spec.stores:
         if _plain_axis(store.index) is not axis or not agrees(store.node, store.index):
             return None
-        if not all(agrees(x.source, x.index) for x in loads(store.value)) or _computes_with(store.value, axis):
+        reads = [x for x in loads(store.value) if x.source in sources]
+        if not all(agrees(x.source, x.index) for x in reads) or _computes_with(store.value, axis):
             return None
     return Link(axis, frozenset(n for n, here in by_image.items() if here))
 

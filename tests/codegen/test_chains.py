@@ -135,6 +135,14 @@ def test_numbers_of_images_must_not_be_computed_with() -> None:
         assert (link_of(spec, layouts) is None) == (axis == 0)
 
 
+def test_values_without_elements_are_not_asked_about() -> None:
+    x, nothing = value(4, 300), value(4, 0, 300)
+    (spec,) = specs_of(Graph([x, nothing], [ops.exp(x) + ops.sum(nothing, axes=(1,), keepdims=False)]))
+    link = link_of(spec, plain_layouts([spec]))
+    assert link is not None
+    assert link.by_image == {x, spec.stores[0].node}
+
+
 # --- chains ---
 
 
