@@ -293,7 +293,7 @@ class _Generator:
             stored = list(dict.fromkeys(s.node for s in spec.stores))
             merged = {over.get(x) for x in stored}
             scratch = [Place("scratch", at) for at in plan_scratch(kernels[number]).offsets.values()]
-            arguments = (*(x for x in spec.sources if x not in stored and x not in merged), *stored, *scratch)
+            arguments = (*(x for x in single.sources if x not in stored and x not in merged), *stored, *scratch)
             steps.append(Step(spec, schedule, number, arguments, frozenset() if link is None else link.by_image))
         return steps, kernels
 

@@ -25,7 +25,7 @@ Padding: TypeAlias = tuple[Pair, Pair]
 
 
 def output_size(op: str, size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair) -> Pair:
-    """Height and width of a convolution's output.
+    """Height and width of a convolution's output; of lines and volumes, too, as many sizes as are given.
 
     Raises:
         ShapeError: the dilated kernel does not fit into the padded image.
@@ -33,11 +33,12 @@ def output_size(op: str, size: Pair, kernel: Pair, stride: Pair, padding: Paddin
     """
     for argument, values in (("stride", stride), ("dilation", dilation), ("kernel_size", kernel)):
         if min(values) < 1:
-            raise ArgumentError(f"{argument}={values} must be at least 1 in both directions", op=op)
+            raise ArgumentError(f"{argument}={values} must be at least 1 in every direction", op=op)
     if min(min(p) for p in padding) < 0:
         raise ArgumentError(f"padding={padding} must not be negative", op=op)
     out = []
-    for axis, n, k, s, (lo, hi), d in zip("HW", size, kernel, stride, padding, dilation, strict=True):
+    axes = "DHW"[-len(size) :] if len(size) > 1 else "L"
+    for axis, n, k, s, (lo, hi), d in zip(axes, size, kernel, stride, padding, dilation, strict=True):
         span = d * (k - 1) + 1
         if n + lo + hi < span:
             raise ShapeError(
@@ -47,7 +48,7 @@ def output_size(op: str, size: Pair, kernel: Pair, stride: Pair, padding: Paddin
                 hint="use a larger input, more padding, or a smaller kernel or dilation",
             )
         out.append((n + lo + hi - span) // s + 1)
-    return out[0], out[1]
+    return tuple(out)
 
 
 def check_groups(op: str, in_channels: int, out_channels: int, weight_in: int, groups: int) -> None:

@@ -22,11 +22,12 @@ from lucid.codegen.strategy_chains import chain_pays, suits_chain
 from lucid.codegen.target import Target
 from lucid.ir.graph import Graph, Node, input_node
 from lucid.ir.interpreter import evaluate
-from lucid.ir.types import TensorType, float32
+from lucid.ir.types import TensorType, float32, int64
 from lucid.runtime.executable import build
 from lucid.runtime.profile import profile, report
 from lucid.runtime.threads import get_num_threads, set_num_threads
 
+RNG = np.random.default_rng(3)
 AVX512 = Target.of("avx512")
 PLAIN: dict[str, Any] = {"stride": (1, 1), "dilation": (1, 1), "groups": 1}
 POOL: dict[str, Any] = {"kernel_size": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
@@ -310,3 +311,18 @@ def test_every_kernel_of_a_chain_is_timed_for_the_whole_batch() -> None:
     assert flops >= 2 * pixels * (3 * 9 * 16 + 16 * 9 * 16)
     chained = run.program.steps[chain.first : chain.last]
     assert sum(line.endswith("by image") for line in report(times)) == sum(bool(s.by_image) for s in chained) > 0
+
+
+def test_operands_are_passed_as_the_kernel_of_one_image_reads_them() -> None:
+    """Without the axis of images, a sum's terms may come in another order."""
+    x, column, row = value(2, 6, 20, 60), *(input_node(TensorType(s, int64)) for s in ((1, 30), (10, 1)))
+    pooled = ops.max_pool2d(x, **POOL)
+    number = ops.cast(pooled, dtype=int64)
+    fifteen = ops.constant(value=15, shape=(), dtype=int64)
+    sums = ops.floordiv((column + number * fifteen) + row, fifteen)
+    graph = Graph([x, column, row], [sums, ops.max_pool2d(pooled, **POOL)])
+    program = generate(graph, AVX512)
+    assert program.chains
+    arrays = [RNG.standard_normal(x.shape, np.float32), np.arange(30)[None], np.arange(10)[:, None]]
+    for a, b in zip(simulate(program, arrays), evaluate(graph, arrays), strict=True):
+        np.testing.assert_array_equal(a, b)

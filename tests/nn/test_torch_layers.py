@@ -177,15 +177,46 @@ RESIZING: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
 ]  # fmt: skip
 
 
+#: The same of lines and volumes.
+OTHER_RANKS: list[tuple[str, tuple[Any, ...], dict[str, Any], np.ndarray]] = [
+    ("Conv1d", (6, 4, 3), {"padding": "same", "dilation": 2}, LINES),
+    ("Conv1d", (6, 9, 2), {"groups": 3, "stride": 2, "padding": 1, "padding_mode": "circular"}, LINES),
+    ("Conv3d", (6, 4, (2, 1, 3)), {"padding": (1, 0, 2), "stride": (1, 2, 2)}, VOLUMES),
+    ("Conv3d", (6, 6, 2), {"groups": 6, "dilation": (2, 1, 3), "bias": False}, VOLUMES),
+    ("Conv3d", (6, 4, (3, 1, 1)), {"padding": (2, 0, 1), "padding_mode": "reflect"}, VOLUMES),
+    ("ConvTranspose1d", (6, 4, 3, 2, 1, 1), {}, LINES),
+    ("ConvTranspose1d", (6, 9, 2, 3), {"groups": 3, "dilation": 4, "output_padding": 3}, LINES),
+    ("ConvTranspose3d", (6, 4, (3, 2, 2), (2, 1, 3), (1, 0, 1), (1, 0, 2)), {}, VOLUMES),
+    ("ConvTranspose3d", (6, 6, 2), {"groups": 2, "dilation": 2, "bias": False}, VOLUMES),
+    ("MaxPool1d", (2,), {}, LINES), ("MaxPool1d", (3, 2, 1), {"ceil_mode": True, "dilation": 2}, LINES),
+    ("MaxPool3d", ((2, 1, 2),), {}, VOLUMES), ("MaxPool3d", (2, 1, 1), {"dilation": (2, 1, 2)}, VOLUMES),
+    ("MaxPool2d", (3, 2, 1), {"ceil_mode": True}, PICTURES), ("AvgPool1d", (2, 2, 1), {"ceil_mode": True}, LINES),
+    ("AvgPool2d", (3, 2, 1), {"ceil_mode": True, "count_include_pad": False}, PICTURES),
+    ("AvgPool2d", ((2, 3),), {"divisor_override": 5}, PICTURES), ("AvgPool3d", ((2, 1, 3), 1), {}, VOLUMES),
+    ("AvgPool3d", (2, 2, 1), {"ceil_mode": True, "count_include_pad": False}, VOLUMES),
+    ("LPPool1d", (2, 3), {}, abs(LINES)), ("LPPool2d", (2.5, (2, 3)), {"ceil_mode": True}, abs(PICTURES)),
+    ("LPPool3d", (1, 2), {}, abs(VOLUMES)), ("AdaptiveAvgPool1d", (3,), {}, LINES),
+    ("AdaptiveAvgPool3d", ((2, None, 3),), {}, VOLUMES), ("AdaptiveMaxPool1d", (2,), {}, LINES),
+    ("AdaptiveMaxPool3d", ((2, 1, 3),), {}, VOLUMES), ("Unfold", ((2, 3),), {"padding": 1, "stride": (2, 1)}, PICTURES),
+    ("Fold", ((4, 3), 2), {}, RNG.standard_normal((3, 8, 6)).astype(np.float32)),
+    ("ReflectionPad1d", (2,), {}, LINES), ("ReflectionPad3d", ((1, 2, 1, 0, 2, 1),), {}, VOLUMES),
+    ("ReplicationPad1d", ((2, 0),), {}, LINES), ("ReplicationPad3d", (1,), {}, VOLUMES),
+    ("CircularPad1d", (2,), {}, LINES), ("CircularPad3d", ((1, 2, 1, 0, 2, 1),), {}, VOLUMES),
+    ("ZeroPad1d", ((2, -1),), {}, LINES), ("ZeroPad3d", (1,), {}, VOLUMES), ("ConstantPad1d", (2, 0.5), {}, LINES),
+    ("ConstantPad3d", ((1, 2, 0, 0, -1, 1), 2.0), {}, VOLUMES),
+]  # fmt: skip
+IMAGE_LAYERS = [(*case, PICTURES) for case in RESIZING] + OTHER_RANKS
+
+
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
-@pytest.mark.parametrize(("name", "sizes", "options"), RESIZING)
-def test_images(name: str, sizes: tuple[Any, ...], options: dict[str, Any], compiled: bool) -> None:
+@pytest.mark.parametrize(("name", "sizes", "options", "batch"), IMAGE_LAYERS)
+def test_images(name: str, sizes: tuple[Any, ...], options: dict[str, Any], batch: np.ndarray, compiled: bool) -> None:
     """Of a batch, and of one image where PyTorch takes one."""
     torch = pytest.importorskip("torch")
     theirs, ours = getattr(torch.nn, name)(*sizes, **options), getattr(nn, name)(*sizes, **options)
     ours.load_state_dict({k: lucid.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
     run = lucid.compile(ours) if compiled else ours
-    for array in (PICTURES, PICTURES[0]) if name not in ("Upsample", "ChannelShuffle") else (PICTURES,):
+    for array in (batch, batch[0]) if name not in ("Upsample", "ChannelShuffle") else (batch,):
         a, b = torch.tensor(array, requires_grad=True), lucid.tensor(array, requires_grad=True)
         expected, found = theirs(a), run(b)
         np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=1e-4, atol=1e-5)
@@ -195,6 +226,45 @@ def test_images(name: str, sizes: tuple[Any, ...], options: dict[str, Any], comp
         np.testing.assert_allclose(b.grad.numpy(), a.grad.numpy(), rtol=1e-4, atol=1e-4)
     for p, q in zip(theirs.parameters(), ours.parameters(), strict=True):
         np.testing.assert_allclose(q.grad.numpy(), p.grad.numpy(), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize(("rank", "batch"), [(1, LINES), (2, PICTURES), (3, VOLUMES)])
+def test_maxima_and_their_places(rank: int, batch: np.ndarray, compiled: bool) -> None:
+    """Ties go to the first; unpooling puts the maxima where they were, and takes gradients from there."""
+    torch = pytest.importorskip("torch")
+    batch = np.round(batch * 2)  # ties
+    for options in ({}, {"stride": 1, "padding": 1}, {"ceil_mode": True, "dilation": 2, "padding": 1, "stride": 3}):
+        pools = [getattr(m, f"MaxPool{rank}d")(2, return_indices=True, **options) for m in (torch.nn, nn)]
+        for array in (batch, batch[0]):
+            a, b = torch.tensor(array, requires_grad=True), lucid.tensor(array, requires_grad=True)
+            (expected, places), (found, at) = pools[0](a), (lucid.compile(pools[1]) if compiled else pools[1])(b)
+            np.testing.assert_array_equal(found.detach().numpy(), expected.detach().numpy())
+            np.testing.assert_array_equal(at.numpy(), places.numpy())
+            if not options:
+                back, ours = (getattr(m, f"MaxUnpool{rank}d")(2) for m in (torch.nn, nn))
+                size = tuple(array.shape[-rank:])
+                expected, found = back(expected, places, output_size=size), ours(found, at, output_size=size)
+                np.testing.assert_array_equal(found.detach().numpy(), expected.detach().numpy())
+            (expected * expected.detach()).sum().backward()
+            (found * found.detach()).sum().backward()
+            assert b.grad is not None
+            np.testing.assert_array_equal(b.grad.numpy(), a.grad.numpy())
+    theirs, wanted = getattr(torch.nn, f"AdaptiveMaxPool{rank}d")(2, return_indices=True)(torch.tensor(batch))
+    y, at = getattr(nn, f"AdaptiveMaxPool{rank}d")(2, return_indices=True)(lucid.tensor(batch))
+    np.testing.assert_array_equal(y.numpy(), theirs.numpy())
+    np.testing.assert_array_equal(at.numpy(), wanted.numpy())
+
+
+def test_transposed_convolutions_give_the_size_asked_for() -> None:
+    torch = pytest.importorskip("torch")
+    theirs, ours = torch.nn.ConvTranspose2d(6, 2, 3, 3, 1), nn.ConvTranspose2d(6, 2, 3, 3, 1)
+    ours.load_state_dict({k: lucid.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
+    expected = theirs(torch.tensor(PICTURES), output_size=(12, 13))
+    found = ours(lucid.tensor(PICTURES), output_size=(3, 2, 12, 13))
+    np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=1e-5, atol=1e-5)
+    with pytest.raises(ArgumentError, match=r"must lie in \(10, 13\) .. \(12, 15\)"):
+        ours(lucid.tensor(PICTURES), output_size=(13, 13))
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
@@ -279,6 +349,22 @@ def test_nan_stays_nan() -> None:
         (lambda: F.pad(lucid.ones(2, 3), (1, 1), "reflect", 2.0), ArgumentError, "for mode='constant' alone"),
         (lambda: F.pad(lucid.ones(3), (-2, -2)), ShapeError, "cuts off more"),
         (lambda: nn.ZeroPad2d((1, 2)), ArgumentError, "left, right, top, bottom"),
+        (lambda: nn.ZeroPad1d((1, 2, 3)), ArgumentError, "before, after"),
+        (lambda: nn.Conv1d(2, 3, (1, 2)), ArgumentError, "1 ints"),
+        (lambda: F.conv1d(lucid.ones(1, 2, 3), lucid.ones(3, 2, 4)), ShapeError, "conv1d: the kernel spans 4 pixels"),
+        (lambda: F.conv1d(lucid.ones(1, 3, 3), lucid.ones(3, 2, 2)), ShapeError, "conv1d: input has 3 channels"),
+        (lambda: F.conv3d(lucid.ones(1, 3, 3), lucid.ones(3, 2, 2, 1, 1)), ShapeError, "N, C, D, H, W"),
+        (lambda: F.conv3d(lucid.ones(2, 3, 3, 3), lucid.ones(3, 2, 2)), ShapeError, "kD, kH, kW"),
+        (lambda: F.max_pool1d(lucid.ones(1, 3), 4), ShapeError, "max_pool1d: the kernel spans 4 pixels along L"),
+        (lambda: F.max_pool3d(lucid.ones(1, 3, 3, 3), 2, padding=2), ArgumentError, "half of the window"),
+        (lambda: F.avg_pool2d(lucid.ones(1, 3, 3), 2, divisor_override=0), ArgumentError, "must not be 0"),
+        (lambda: nn.LPPool1d(0, 2), ArgumentError, "must not be 0"),
+        (lambda: F.max_unpool1d(lucid.ones(1, 3), lucid.ones(1, 3), 2), LucidError, "int64"),
+        (lambda: F.max_unpool1d(lucid.ones(1, 3), lucid.tensor([[0, 2]]), 2), ShapeError, "indices has shape"),
+        (lambda: F.max_unpool1d(lucid.ones(1, 1), lucid.tensor([[0]]), 2, output_size=(9,)), ArgumentError, "stride"),
+        (lambda: F.fold(lucid.ones(4, 3), (2, 3), 2), ShapeError, "must be"),
+        (lambda: F.unfold(lucid.ones(1, 2, 2), 3), ShapeError, "unfold: the kernel spans 3"),
+        (lambda: nn.ConvTranspose1d(1, 1, 2, padding_mode="reflect"), ArgumentError, "must be 'zeros'"),  # type: ignore[arg-type]
         (lambda: nn.Conv2d(1, 1, 1, padding_mode="mirror"), ArgumentError, "'zeros', 'reflect'"),
         (lambda: F.conv_transpose2d(lucid.ones(1, 2, 3, 3), lucid.ones(3, 1, 2, 2)), ShapeError, "is for 3"),
         (lambda: F.conv_transpose2d(lucid.ones(2, 3), lucid.ones(3, 1, 2, 2)), ShapeError, "must be"),

@@ -14,8 +14,10 @@ pytest.importorskip("torch")
 from tests.tensor.test_torch_samples import check, samples_of
 
 NAMES = """
-adaptive_avg_pool2d adaptive_max_pool2d channel_shuffle conv2d conv_transpose2d embedding interpolate pad pixel_shuffle
-pixel_unshuffle
+adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
+avg_pool1d avg_pool2d avg_pool3d channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d
+conv_transpose3d embedding interpolate max_pool1d max_pool2d max_pool3d max_unpool1d max_unpool2d max_unpool3d pad
+pixel_shuffle pixel_unshuffle unfold
 batch_norm binary_cross_entropy binary_cross_entropy_with_logits celu cosine_embedding_loss cosine_similarity
 cross_entropy elu gaussian_nll_loss gelu glu group_norm hardshrink hardsigmoid hardswish hardtanh hinge_embedding_loss
 huber_loss instance_norm kl_div l1_loss layer_norm leaky_relu linear local_response_norm logsigmoid
@@ -40,11 +42,7 @@ def refused(name: str, sample: Any) -> bool:
     if name == "batch_norm" and sample.input.ndim < 2:
         return True  # without channels
     options = sample.kwargs
-    if name == "adaptive_max_pool2d" and any(sample.args[1:]):
-        return True  # indices
-    if options.get("return_indices") or options.get("antialias") or options.get("ceil_mode"):
-        return True
-    if any(options.get(k) for k in ("max_norm", "scale_grad_by_freq", "sparse", "divisor_override")):
+    if any(options.get(k) for k in ("max_norm", "scale_grad_by_freq", "sparse", "antialias")):
         return True
     if name == "interpolate" and sample.input.shape[0] == 0:
         return True
@@ -64,8 +62,6 @@ def samples(name: str) -> list[tuple[Any, Any]]:
 def function_of(name: str) -> Any:
     if name == "embedding":  # whose samples begin with the table
         return lambda weight, input, **options: F.embedding(input, weight, **options)
-    if name == "adaptive_max_pool2d":  # whose samples say that they want no indices
-        return lambda input, output_size, *_: F.adaptive_max_pool2d(input, output_size)
     return getattr(F, name)
 
 

@@ -17,51 +17,70 @@ Pair = tuple[int, int]
 Reduction = Literal["mean", "sum", "none"]
 
 
-def pair(op: str, argument: str, value: Any, least: int = 1) -> Pair:
-    """An int, or one int each for height and width.
+#: Images of each rank: what their sizes are called, and the shapes of a batch and of one alone.
+_SIZES = {1: "(length,)", 2: "(height, width)", 3: "(depth, height, width)"}
+_SHAPES = {1: "(N, C, L) or (C, L)", 2: "(N, C, H, W) or (C, H, W)", 3: "(N, C, D, H, W) or (C, D, H, W)"}
+
+
+def per_axis(op: str, argument: str, value: Any, rank: int, least: int = 1) -> tuple[int, ...]:
+    """An int, or one int for each dimension of images of ``rank``.
 
     Raises:
-        ArgumentTypeError, ArgumentError: not ints, not two of them, or one below ``least``.
+        ArgumentTypeError, ArgumentError: not ints, not as many, or one below ``least``.
     """
-    given = tuple(value) if is_several(value) else (value, value)
-    if len(given) != 2:
-        fail(ArgumentError(f"{argument}={value!r} must be an int or a pair of ints (height, width)", op=op))
-    result = int_of(op, argument, given[0]), int_of(op, argument, given[1])
+    given = tuple(value) if is_several(value) else (value,)
+    if len(given) == 1:
+        given *= rank
+    if len(given) != rank:
+        several = "a pair of ints" if rank == 2 else f"{rank} ints"
+        fail(ArgumentError(f"{argument}={value!r} must be an int or {several} {_SIZES[rank]}", op=op))
+    result = tuple([int_of(op, argument, n) for n in given])
     if min(result) < least:
         rule = "must not be negative" if least == 0 else f"must be at least {least}"
         fail(ArgumentError(f"{argument}={value!r} {rule}", op=op))
     return result
 
 
-def images(op: str, input: Any) -> tuple[Tensor, bool]:
-    """Images ``(N, C, H, W)``, and whether it was one alone, ``(C, H, W)``.
+def pair(op: str, argument: str, value: Any, least: int = 1) -> Pair:
+    """An int, or one int each for height and width.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: not ints, not two of them, or one below ``least``.
+    """
+    height, width = per_axis(op, argument, value, 2, least)
+    return height, width
+
+
+def images(op: str, input: Any, rank: int = 2) -> tuple[Tensor, bool]:
+    """A batch of images ``(N, C, ...)``, and whether it was one alone, ``(C, ...)``.
 
     Raises:
         ShapeError: another rank.
     """
     x = as_tensor(input, op, "input")
-    if x.ndim not in (3, 4):
-        fail(ShapeError(f"input has shape {x.shape}, but it must be (N, C, H, W) or (C, H, W)", op=op))
-    return (x.unsqueeze(0), True) if x.ndim == 3 else (x, False)
+    if x.ndim not in (rank + 1, rank + 2):
+        fail(ShapeError(f"input has shape {x.shape}, but it must be {_SHAPES[rank]}", op=op))
+    return (x.unsqueeze(0), True) if x.ndim == rank + 1 else (x, False)
 
 
-def paddings(op: str, value: Any, kernel: Pair, dilation: Pair) -> tuple[Pair, Pair]:
-    """``((top, bottom), (left, right))`` from 'same', 'valid', an int, a pair, or a pair of pairs.
+def paddings(op: str, value: Any, kernel: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[Pair, ...]:
+    """Before and after in each dimension, ``((top, bottom), (left, right))`` for images, from 'same', 'valid', an int,
+    one for each dimension, or a pair for each.
 
     'same' pads ``dilation * (kernel - 1)`` pixels in all, the smaller half on the low side, so that the output has
     ``ceil(size / stride)`` pixels.
     """
+    rank = len(kernel)
     if isinstance(value, str):
         if value == "valid":
-            return (0, 0), (0, 0)
+            return ((0, 0),) * rank
         if value != "same":
             fail(ArgumentError(f"padding={value!r} must be 'same', 'valid', an int or a pair of ints", op=op))
         total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-        return (total[0] // 2, total[0] - total[0] // 2), (total[1] // 2, total[1] - total[1] // 2)
-    if is_several(value) and len(value) == 2 and all(map(is_several, value)):
-        return pair(op, "padding", value[0], 0), pair(op, "padding", value[1], 0)
-    h, w = pair(op, "padding", value, 0)
-    return (h, h), (w, w)
+        return tuple([(n // 2, n - n // 2) for n in total])
+    if is_several(value) and len(value) == rank and all(map(is_several, value)):
+        return tuple([pair(op, "padding", ends, 0) for ends in value])
+    return tuple([(n, n) for n in per_axis(op, "padding", value, rank, 0)])
 
 
 def with_bias(op: str, y: Tensor, bias: Any, features: int, axis: int) -> Tensor:
@@ -71,7 +90,7 @@ def with_bias(op: str, y: Tensor, bias: Any, features: int, axis: int) -> Tensor
     one_dtype(op, output=y, bias=shift)
     if shift.shape != (features,):
         fail(ShapeError(f"bias has shape {shift.shape}, but it must be ({features},), one per output", op=op))
-    return y + (shift if axis == -1 else shift.reshape(1, -1, 1, 1))
+    return y + (shift if axis == -1 else shift.reshape((-1,) + (1,) * (y.ndim - 2)))
 
 
 def one_dtype(op: str, **tensors: Tensor) -> None:

@@ -10,8 +10,7 @@ import numpy as np
 from lucid.errors import ArgumentError, ShapeError
 from lucid.functions.arguments import fail, int_of, is_several, number_of
 from lucid.functions.indexing import take
-from lucid.functions.linalg import matmul
-from lucid.nn.functional.pooling import means
+from lucid.nn.functional.adaptive_pooling import along, mean_table
 from lucid.promotion import as_tensor, floating
 
 if TYPE_CHECKING:
@@ -73,14 +72,8 @@ def interpolate(
             at = (np.arange(m) + (0.5 if mode == "nearest-exact" else 0.0)) * scale
             x = take(x, np.minimum(np.floor(at).astype(np.int64), n - 1), axis)
             continue
-        weights = means(n, m) if mode == "area" else _weights(n, m, scale, bool(align_corners), mode == "bicubic")
-        table = as_tensor(weights.astype(x.dtype))
-        if axis == x.ndim - 1:
-            x = matmul(x, table.mT)
-        elif axis == x.ndim - 2:
-            x = matmul(table, x)
-        else:
-            x = matmul(x.moveaxis(axis, -1), table.mT).moveaxis(-1, axis)
+        weights = mean_table(n, m) if mode == "area" else _weights(n, m, scale, bool(align_corners), mode == "bicubic")
+        x = along(x, axis, weights)
     return x
 
 
