@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from lucid.errors import ArgumentError
-from lucid.functions.arguments import fail, is_several, number_of
+from lucid.functions.arguments import fail, int_of, is_several, number_of
 from lucid.nn import functional as F
 from lucid.nn.arguments import flag, positive
 from lucid.nn.module import Module
