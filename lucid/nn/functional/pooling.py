@@ -131,10 +131,10 @@ def largest(x: Tensor, w: Windows, indices: bool) -> tuple[Tensor, Tensor | None
     size = planes.shape[2:]
     y, plane = _largest_of_planes(planes.reshape(n, c, depth, math.prod(size)), w, (0, -1), indices)
     if within is None or plane is None:
-        return y.reshape(n, c, -1, *size), None
+        return y.reshape(n, c, w.number[0], *size), None
     plane = plane.floor_divide(math.prod(size))
     inner = gather(within.reshape(n, c, depth, math.prod(size)), 2, plane)
-    return y.reshape(n, c, -1, *size), (plane * (height * width) + inner).reshape(n, c, -1, *size)
+    return y.reshape(n, c, w.number[0], *size), (plane * (height * width) + inner).reshape(n, c, w.number[0], *size)
 
 
 def _largest_of_planes(x: Tensor, w: Windows, axes: tuple[int, int], indices: bool) -> tuple[Tensor, Tensor | None]:
@@ -289,7 +289,7 @@ def means(x: Tensor, w: Windows, every: bool) -> Tensor:
     planes = apply(ops.avg_pool2d, x.reshape(n, c * depth, height, width), **w.of(1, 2), count_include_pad=every)
     size = planes.shape[2:]
     y = apply(ops.avg_pool2d, planes.reshape(n, c, depth, math.prod(size)), **w.of(0, -1), count_include_pad=every)
-    return y.reshape(n, c, -1, *size)
+    return y.reshape(n, c, w.number[0], *size)
 
 
 def _divisors(size: _Sizes, w: Windows, padded: bool) -> Array:
