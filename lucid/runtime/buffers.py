@@ -25,8 +25,9 @@ MOST_KEPT = 256 * 1024 * 1024
 
 _PAGE = 4096
 
-#: Blocks that nobody uses, by size. Lists are atomic under the interpreter's lock: blocks come back at any time, on
-#: any thread, where taking a lock could wait for oneself.
+#: Blocks that nobody uses, by size, the size that came back last at the end. Operations on lists and dictionaries are
+#: atomic under the interpreter's lock: blocks come back at any time, on any thread, where taking a lock could wait for
+#: oneself. What two threads do at once may forget blocks, which frees them, and never hands one out twice.
 _free: dict[int, list[Array]] = {}
 
 
@@ -78,9 +79,18 @@ def address(array: Array) -> int:
 
 
 def give(block: Array) -> None:
-    """Keep a block for the next array of its size, unless enough are kept."""
-    if block.size + kept() <= MOST_KEPT:
-        _free.setdefault(block.size, []).append(block)
+    """Keep a block for the next array of its size; if that is too much, blocks of sizes not seen for longest go."""
+    blocks = _free.pop(block.size, [])
+    blocks.append(block)
+    _free[block.size] = blocks
+    while kept() > MOST_KEPT:
+        try:
+            oldest = next(iter(_free))
+            _free[oldest].pop()
+            if not _free[oldest]:
+                del _free[oldest]
+        except (StopIteration, RuntimeError, KeyError, IndexError):  # another thread was there
+            return
 
 
 def is_view(array: Any) -> bool:

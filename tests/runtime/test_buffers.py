@@ -68,6 +68,18 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert buffers.kept() == 0
 
 
+def test_sizes_of_the_past_do_not_keep_out_those_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffers, "MOST_KEPT", 10 * 4 * buffers.SMALLEST)
+    for k in range(40):  # every size once
+        buffers.empty((buffers.SMALLEST + 1024 * k,), F32)
+    x = buffers.empty((2 * buffers.SMALLEST,), F32)
+    del x
+    before = buffers.kept()
+    assert before <= buffers.MOST_KEPT
+    x = buffers.empty((2 * buffers.SMALLEST,), F32)
+    assert buffers.kept() <= before - x.nbytes
+
+
 def test_threads_never_share_memory() -> None:
     wrong: list[int] = []
 
