@@ -44,7 +44,7 @@ __version__ = "0.1.0"
 
 #: Parts that are imported when they are first asked for.
 if TYPE_CHECKING:  # loaded when first used
-    from lucid import compiler, data, nn, optim
+    from lucid import compiler, data, models, nn, optim
     from lucid.compiler import compile
     from lucid.io import load, save
     from lucid.runtime.threads import get_num_threads, set_num_threads
@@ -55,6 +55,7 @@ _LAZY = {
     "data": ("lucid.data", None),
     "get_num_threads": ("lucid.runtime.threads", "get_num_threads"),
     "load": ("lucid.io", "load"),
+    "models": ("lucid.models", None),
     "nn": ("lucid.nn", None),
     "optim": ("lucid.optim", None),
     "save": ("lucid.io", "save"),
@@ -102,6 +103,7 @@ __all__ = [
     "linalg",
     "load",
     "manual_seed",
+    "models",
     "nn",
     "no_grad",
     "optim",

@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "backward",
         "compiler tracing traced_function bindings signature surroundings partition compiled_call compiled_graph",
         "nn",
-        "optim data io",
+        "optim data io models",
         "__main__",
     )
 )

@@ -41,7 +41,7 @@ from lucid.nn.conv import (
     ConvTranspose3d,
 )
 from lucid.nn.distance import CosineSimilarity, PairwiseDistance
-from lucid.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from lucid.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, DropPath, FeatureAlphaDropout
 from lucid.nn.linear import Flatten, Identity, Linear
 from lucid.nn.loss import (
     BCELoss,
@@ -168,6 +168,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "DropPath",
     "Dropout",
     "Dropout1d",
     "Dropout2d",

@@ -118,3 +118,21 @@ class FeatureAlphaDropout(_Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.feature_alpha_dropout(input, self.p, self.training)
+
+
+class DropPath(_Dropout):
+    """In training, whole samples of ``(N, ...)`` are set to 0 with probability ``p`` and the others scaled by
+    ``1 / (1 - p)``: stochastic depth of residual blocks, Huang et al., arXiv:1603.09382.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: ``p`` is not a number from 0 to 1.
+        ShapeError: when called, with a tensor without dimensions.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.DropPath(1.0)(lucid.ones(2, 3)).sum()
+    Tensor(0.0)
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.drop_path(input, self.p, self.training)

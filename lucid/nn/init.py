@@ -8,19 +8,43 @@ arXiv:1502.01852. Draws follow ``lucid.manual_seed``.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Literal, TypeVar
 
-from lucid import random
+import numpy as np
+
+from lucid import linalg, random
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from lucid.functions.arguments import fail, number_of
 from lucid.tensor import Tensor
 
 __all__ = [
-    "calculate_fans", "calculate_gain", "constant_", "fan_in_uniform_", "kaiming_normal_", "kaiming_uniform_",
-    "normal_", "ones_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
+    "calculate_fans", "calculate_gain", "constant_", "dirac_", "eye_", "fan_in_uniform_", "kaiming_normal_",
+    "kaiming_uniform_", "normal_", "ones_", "orthogonal_", "skip_init", "trunc_normal_", "uniform_", "xavier_normal_",
+    "xavier_uniform_", "zeros_",
 ]  # fmt: skip
 
 FanMode = Literal["fan_in", "fan_out"]
+M = TypeVar("M")
+
+_drawing = ContextVar("drawing", default=True)
+
+
+def skip_init(make: Callable[..., M], *args: Any, **options: Any) -> M:
+    """``make(*args, **options)``, a module whose random initial values are not drawn: for one that is to be loaded.
+
+    Its weights hold whatever the memory held.
+
+    >>> import lucid
+    >>> lucid.nn.utils.skip_init(lucid.nn.Linear, 4096, 4096).weight.shape
+    (4096, 4096)
+    """
+    token = _drawing.set(False)
+    try:
+        return make(*args, **options)
+    finally:
+        _drawing.reset(token)
 
 
 def _tensor(op: str, tensor: Any) -> Tensor:
@@ -83,7 +107,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     if a > b:
         fail(ArgumentError(f"a={a} must not be above b={b}", op="uniform_"))
     _checked("uniform_", tensor)
-    return tensor.copy_(random.uniform(a, b, tensor.shape, dtype=tensor.dtype))
+    return tensor.copy_(random.uniform(a, b, tensor.shape, dtype=tensor.dtype)) if _drawing.get() else tensor
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
@@ -94,7 +118,94 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """
     mean, std = number_of("normal_", "mean", mean), number_of("normal_", "std", std, 0)
     _checked("normal_", tensor)
-    return tensor.copy_(random.normal(mean, std, tensor.shape, dtype=tensor.dtype))
+    return tensor.copy_(random.normal(mean, std, tensor.shape, dtype=tensor.dtype)) if _drawing.get() else tensor
+
+
+def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Tensor:
+    """Normal draws, those outside of a .. b drawn again.
+
+    Raises:
+        ArgumentError: a negative ``std``, ``a`` above ``b``, or bounds that nearly no draw falls between.
+
+    >>> import lucid
+    >>> values = trunc_normal_(lucid.empty(1000), std=2.0, a=-1.0, b=1.0)
+    >>> bool((values.abs() <= 1).all())
+    True
+    """
+    op = "trunc_normal_"
+    mean, std = number_of(op, "mean", mean), number_of(op, "std", std, 0)
+    a, b = number_of(op, "a", a), number_of(op, "b", b)
+    _checked(op, tensor)
+    inside = (math.erf((b - mean) / (std or 1) / 2**0.5) - math.erf((a - mean) / (std or 1) / 2**0.5)) / 2
+    if a > b or (std and inside < 0.01) or (not std and not a <= mean <= b):
+        fail(ArgumentError(f"a={a}, b={b} must hold one draw in a hundred of mean={mean}, std={std}", op=op))
+    if not _drawing.get():
+        return tensor
+    values = random.normal(mean, std, tensor.shape, dtype=tensor.dtype).numpy().copy()
+    while (outside := (values < a) | (values > b)).any():
+        values[outside] = random.normal(mean, std, (int(outside.sum()),), dtype=tensor.dtype).numpy()
+    return tensor.copy_(values)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """The identity matrix.
+
+    Raises:
+        ShapeError: a tensor that is no matrix.
+
+    >>> import lucid
+    >>> eye_(lucid.empty(2, 3)).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
+    if _tensor("eye_", tensor).ndim != 2:
+        fail(ShapeError(f"tensor has shape {tensor.shape}, but it must be a matrix", op="eye_"))
+    return tensor.copy_(np.eye(*tensor.shape, dtype=tensor.dtype))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """The weight of a convolution that keeps its input, as far as there are channels.
+
+    Raises:
+        ShapeError: not 3 to 5 dimensions, or outputs that ``groups`` does not divide.
+
+    >>> import lucid
+    >>> dirac_(lucid.empty(2, 1, 3)).tolist()
+    [[[0.0, 1.0, 0.0]], [[0.0, 0.0, 0.0]]]
+    """
+    shape = _tensor("dirac_", tensor).shape
+    if not 3 <= len(shape) <= 5 or shape[0] % groups:
+        rule = f"must have 3 to 5 dimensions, and groups={groups} divide the first"
+        fail(ShapeError(f"tensor has shape {shape}, but it {rule}", op="dirac_"))
+    values = np.zeros(shape, tensor.dtype)
+    for k in range(groups):
+        for c in range(min(shape[0] // groups, shape[1])):
+            centre = tuple([n // 2 for n in shape[2:]])
+            values[(k * (shape[0] // groups) + c, c, *centre)] = 1
+    return tensor.copy_(values)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """Rows, or columns if they are fewer, at right angles, of length ``gain``: Saxe et al., arXiv:1312.6120.
+
+    Raises:
+        ShapeError: fewer than 2 dimensions.
+
+    >>> import lucid
+    >>> w = orthogonal_(lucid.empty(3, 5))
+    >>> bool(lucid.isclose(w @ w.T, lucid.eye(3), atol=1e-5).all())
+    True
+    """
+    op = "orthogonal_"
+    if _checked(op, tensor).ndim < 2:
+        fail(ShapeError(f"tensor has shape {tensor.shape}, but it must have at least 2 dimensions", op=op))
+    if not _drawing.get() or not tensor.size:
+        return tensor
+    rows = tensor.shape[0]
+    draws = random.normal(0.0, 1.0, (rows, tensor.size // rows), dtype=tensor.dtype)
+    wide = draws.shape[0] < draws.shape[1]
+    q, r = linalg.qr(draws.T if wide else draws)
+    q = q * r.diagonal().sign()
+    return tensor.copy_((q.T if wide else q).reshape(tensor.shape) * number_of(op, "gain", gain))
 
 
 def constant_(tensor: Tensor, value: float) -> Tensor:

@@ -393,3 +393,27 @@ def test_nan_stays_nan() -> None:
 def test_wrong_uses_say_what_is_wrong(wrong: Any, error: type[LucidError], words: str) -> None:
     with pytest.raises(error, match=words):
         wrong()
+
+
+def test_initial_values() -> None:
+    lucid.manual_seed(0)
+    values = nn.init.trunc_normal_(lucid.empty(20000), 1.0, 2.0, -1.0, 3.0).numpy()
+    assert -1 <= values.min() < -0.99
+    assert 2.99 < values.max() <= 3
+    assert abs(values.mean() - 1) < 0.03
+    for shape in ((3, 4), (4, 3), (6, 2, 3)):
+        w = nn.init.orthogonal_(lucid.empty(shape), 2.0).numpy().reshape(shape[0], -1)
+        gram = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
+        np.testing.assert_allclose(gram, 4 * np.eye(len(gram)), atol=1e-5)
+    x = lucid.tensor(PICTURES)
+    kept = nn.functional.conv2d(x, nn.init.dirac_(lucid.empty(6, 3, 3, 3), groups=2), padding=1, groups=2)
+    np.testing.assert_array_equal(kept.numpy(), PICTURES)
+    for wrong, words in (
+        (lambda: nn.init.eye_(lucid.empty(3)), "must be a matrix"),
+        (lambda: nn.init.dirac_(lucid.empty(3, 3)), "3 to 5 dimensions"),
+        (lambda: nn.init.orthogonal_(lucid.empty(3)), "at least 2"),
+        (lambda: nn.init.trunc_normal_(lucid.empty(3), a=9.0, b=10.0), "one draw in a hundred"),
+        (lambda: F.drop_path(lucid.tensor(1.0)), "must be"),
+    ):
+        with pytest.raises(LucidError, match=words):
+            wrong()

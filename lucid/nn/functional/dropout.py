@@ -18,7 +18,7 @@ from lucid.random import next_key
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
-__all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
+__all__ = ["alpha_dropout", "drop_path", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 
 #: What SELU comes to far below 0.
 _LOWEST = -1.7580993408473766
@@ -52,6 +52,28 @@ def dropout(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
         return x
     x = floating(x)
     return _dropped(x, p, x.shape)
+
+
+def drop_path(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
+    """Whole samples of ``(N, ...)`` set to 0 with probability ``p``, the others scaled by ``1 / (1 - p)``; the identity
+    if not training. What a residual block adds is so left out: stochastic depth, Huang et al., arXiv:1603.09382.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: ``p`` is not a number from 0 to 1.
+        ShapeError: a tensor without dimensions.
+
+    >>> import lucid
+    >>> from lucid.nn import functional as F
+    >>> F.drop_path(lucid.ones(3, 2), 1.0).sum()
+    Tensor(0.0)
+    """
+    x, p = _arguments("drop_path", input, p)
+    if x.ndim == 0:
+        fail(ShapeError("input has shape (), but it must be (N, ...)", op="drop_path"))
+    if not training or p == 0:
+        return x
+    x = floating(x)
+    return _dropped(x, p, (x.shape[0],) + (1,) * (x.ndim - 1))
 
 
 def _channels(op: str, input: Any, p: float, training: bool, rank: int) -> Tensor:
