@@ -18,10 +18,9 @@ from lucid.data import TensorDataset
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-def run(name: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / name], capture_output=True, text=True, check=False, timeout=120
-    )
+def run(name: str, *arguments: str) -> str:
+    command = [sys.executable, "-W", "error", EXAMPLES / name, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout
@@ -117,3 +116,9 @@ class TestTrainDigits:
         demo.main()
         assert (tmp_path / "runs" / "fashion" / "ir").is_dir()
         assert lucid.is_grad_enabled()
+
+
+@pytest.mark.parametrize("model", ["lenet", "resnet20"])
+def test_train_fashion(model: str) -> None:
+    (line,) = run("train_fashion.py", "--quick", "--model", model).splitlines()
+    assert re.fullmatch(r"epoch  1  loss \d\.\d{4}  test accuracy \d+\.\d\d%  \d+\.\d s", line)
