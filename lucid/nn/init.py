@@ -179,8 +179,8 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     values = np.zeros(shape, tensor.dtype)
     for k in range(groups):
         for c in range(min(shape[0] // groups, shape[1])):
-            centre = tuple([n // 2 for n in shape[2:]])
-            values[(k * (shape[0] // groups) + c, c, *centre)] = 1
+            centre = (k * (shape[0] // groups) + c, c, *[n // 2 for n in shape[2:]])
+            values[centre] = 1
     return tensor.copy_(values)
 
 
