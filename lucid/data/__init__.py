@@ -1,8 +1,22 @@
 """Data sets and the batches that training takes from them, built on the public Tensor API alone."""
 
+from lucid.data import transforms
 from lucid.data.collate import collate
-from lucid.data.dataset import Dataset, TensorDataset
-from lucid.data.images import fashion_mnist, mnist5k
+from lucid.data.dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
+from lucid.data.images import digits, fashion_mnist, mnist5k
 from lucid.data.loader import DataLoader
+from lucid.data.samplers import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+from lucid.data.workers import WorkerInfo, get_worker_info
 
-__all__ = ["DataLoader", "Dataset", "TensorDataset", "collate", "fashion_mnist", "mnist5k"]
+__all__ = [
+    "BatchSampler", "ConcatDataset", "DataLoader", "Dataset", "RandomSampler", "Sampler", "SequentialSampler", "Subset",
+    "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler", "WorkerInfo", "collate", "digits",
+    "fashion_mnist", "get_worker_info", "mnist5k", "random_split", "transforms",
+]  # fmt: skip

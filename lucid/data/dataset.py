@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
+from math import floor, isclose
 from typing import Any
 
 import numpy as np
 
+from lucid.data.samplers import permutation
 from lucid.eager import leaf
 from lucid.errors import ArgumentError, IndexRangeError, ShapeError
 from lucid.functions.arguments import fail, int_of
 from lucid.ir.graph import Array
 from lucid.promotion import as_tensor
+from lucid.random import Generator, default_generator
 from lucid.tensor import Tensor
 
 
@@ -37,6 +42,110 @@ class Dataset:
 
     def __iter__(self) -> Iterator[Any]:
         return (self[k] for k in range(len(self)))
+
+    def __add__(self, other: Any) -> ConcatDataset:
+        return ConcatDataset([self, other])
+
+
+def _position(op: str, index: Any, size: int) -> int:
+    """A sample's number counted from the front."""
+    position = int_of(op, "index", index)
+    if not -size <= position < size:
+        fail(IndexRangeError(f"index={position} is out of range for {size} samples", op=op))
+    return position % size
+
+
+class Subset(Dataset):
+    """Some samples of a data set.
+
+    Args:
+        dataset: the whole.
+        indices: which of its samples there are, in this order.
+
+    Raises:
+        IndexRangeError: when asked for a sample that is not there.
+
+    >>> data = Subset(["a", "b", "c"], [2, 0])
+    >>> len(data), data[0]
+    (2, 'c')
+    """
+
+    def __init__(self, dataset: Any, indices: Sequence[int]):
+        self.dataset = dataset
+        self.indices = indices
+        if hasattr(dataset, "take"):
+            self.take = self._take
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.dataset[int(self.indices[_position("Subset", index, len(self))])]
+
+    def _take(self, indices: Array) -> Any:
+        return self.dataset.take(np.asarray(self.indices)[indices])
+
+
+class ConcatDataset(Dataset):
+    """Data sets one after the other; ``a + b`` is the same.
+
+    Raises:
+        ArgumentError: none are given.
+        IndexRangeError: when asked for a sample that is not there.
+
+    >>> data = ConcatDataset(["ab", "cde"])
+    >>> len(data), data[2]
+    (5, 'c')
+    """
+
+    def __init__(self, datasets: Iterable[Any]):
+        self.datasets = list(datasets)
+        if not self.datasets:
+            fail(ArgumentError("at least one data set must be given", op="ConcatDataset"))
+
+    @property
+    def cumulative_sizes(self) -> list[int]:
+        """How many samples there are up to the end of each."""
+        return list(accumulate(map(len, self.datasets)))
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
+
+    def __getitem__(self, index: int) -> Any:
+        ends = self.cumulative_sizes
+        position = _position("ConcatDataset", index, ends[-1])
+        which = bisect_right(ends, position)
+        return self.datasets[which][position - (ends[which - 1] if which else 0)]
+
+
+def random_split(dataset: Any, lengths: Sequence[float], generator: Generator | None = None) -> list[Subset]:
+    """A data set dealt out at random.
+
+    Args:
+        lengths: how many samples each part gets, or which fraction of them; fractions that leave a rest give one more
+            to the first parts.
+        generator: where the order comes from; ``lucid.manual_seed``'s unless given.
+
+    Raises:
+        ArgumentError: numbers that do not add up to the data set's.
+
+    >>> [len(part) for part in random_split(range(10), [0.75, 0.25])]
+    [8, 2]
+    """
+    op, n = "random_split", len(dataset)
+    if any(isinstance(size, float) for size in lengths):
+        if min(lengths) < 0 or not isclose(sum(lengths), 1):
+            fail(ArgumentError(f"lengths={list(lengths)} must be parts that add up to 1", op=op))
+        sizes = [floor(n * part) for part in lengths]
+        for k in range(n - sum(sizes)):
+            sizes[k % len(sizes)] += 1
+    else:
+        sizes = [int_of(op, "lengths", size) for size in lengths]
+    if sum(sizes) != n or min(sizes, default=-1) < 0:
+        fail(ArgumentError(f"lengths={list(lengths)} must add up to the {n} samples", op=op))
+    order = permutation(n, default_generator if generator is None else generator)
+    ends = [0, *accumulate(sizes)]
+    return [Subset(dataset, order[a:b].tolist()) for a, b in pairwise(ends)]
 
 
 class TensorDataset(Dataset):
@@ -69,9 +178,7 @@ class TensorDataset(Dataset):
         return self.tensors[0].shape[0]
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
-        position = int_of("TensorDataset", "index", index)
-        if not -len(self) <= position < len(self):
-            fail(IndexRangeError(f"index={position} is out of range for {len(self)} samples", op="TensorDataset"))
+        position = _position("TensorDataset", index, len(self))
         return tuple([t[position] for t in self.tensors])
 
     def take(self, indices: Array) -> tuple[Tensor, ...]:

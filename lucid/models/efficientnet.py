@@ -55,7 +55,7 @@ class EfficientNet(nn.Module):
         ArgumentError, ArgumentTypeError: numbers out of range.
 
     >>> import lucid
-    >>> lucid.models.efficientnet_b0(num_classes=4)(lucid.zeros(1, 3, 32, 32)).shape
+    >>> lucid.models.efficientnet_b0(num_classes=4)(lucid.zeros(1, 3, 64, 64)).shape
     (1, 4)
     """
 

@@ -43,7 +43,7 @@ class MobileNetV2(nn.Module):
         ArgumentError, ArgumentTypeError: numbers out of range.
 
     >>> import lucid
-    >>> lucid.models.MobileNetV2(num_classes=4, width_mult=0.25)(lucid.zeros(1, 3, 32, 32)).shape
+    >>> lucid.models.MobileNetV2(num_classes=4, width_mult=0.25)(lucid.zeros(1, 3, 64, 64)).shape
     (1, 4)
     """
 
@@ -131,7 +131,7 @@ class MobileNetV3(nn.Module):
         ArgumentError, ArgumentTypeError: numbers out of range.
 
     >>> import lucid
-    >>> lucid.models.mobilenet_v3_small(num_classes=4)(lucid.zeros(1, 3, 32, 32)).shape
+    >>> lucid.models.mobilenet_v3_small(num_classes=4)(lucid.zeros(1, 3, 64, 64)).shape
     (1, 4)
     """
 

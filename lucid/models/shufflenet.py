@@ -51,7 +51,7 @@ class ShuffleNetV2(nn.Module):
         ArgumentError, ArgumentTypeError: numbers out of range.
 
     >>> import lucid
-    >>> lucid.models.shufflenet_v2_x0_5(num_classes=4)(lucid.zeros(1, 3, 32, 32)).shape
+    >>> lucid.models.shufflenet_v2_x0_5(num_classes=4)(lucid.zeros(1, 3, 64, 64)).shape
     (1, 4)
     """
 
