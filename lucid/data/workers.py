@@ -42,6 +42,10 @@ class WorkerInfo:
         num_workers: how many there are.
         seed: what its random numbers began with.
         dataset: its copy of the data set.
+
+    >>> from lucid.data import WorkerInfo
+    >>> WorkerInfo(id=0, num_workers=2, seed=7, dataset=range(3)).num_workers
+    2
     """
 
     id: int
