@@ -44,12 +44,14 @@ __version__ = "0.1.0"
 
 #: Parts that are imported when they are first asked for.
 if TYPE_CHECKING:  # loaded when first used
-    from lucid import compiler, data, models, nn, optim
+    from lucid import checkpoint, compiler, data, models, nn, optim, training
     from lucid.compiler import compile
     from lucid.io import load, save
+    from lucid.model_summary import summary
     from lucid.runtime.threads import get_num_threads, set_num_threads
 
 _LAZY = {
+    "checkpoint": ("lucid.checkpoint", None),
     "compile": ("lucid.compiler", "compile"),
     "compiler": ("lucid.compiler", None),
     "data": ("lucid.data", None),
@@ -60,6 +62,8 @@ _LAZY = {
     "optim": ("lucid.optim", None),
     "save": ("lucid.io", "save"),
     "set_num_threads": ("lucid.runtime.threads", "set_num_threads"),
+    "summary": ("lucid.model_summary", "summary"),
+    "training": ("lucid.training", None),
 }
 
 
@@ -83,6 +87,7 @@ __all__ = [
     "as_dtype",
     "bernoulli",
     "bool_",
+    "checkpoint",
     "compile",
     "compiler",
     "data",
@@ -119,6 +124,8 @@ __all__ = [
     "save",
     "set_grad_enabled",
     "set_num_threads",
+    "summary",
+    "training",
     "uint8",
     "uint32",
     "uint64",

@@ -26,6 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "compiler tracing traced_function bindings signature surroundings partition compiled_call compiled_graph",
         "nn",
         "optim data io models",
+        "checkpoint model_summary training",
         "__main__",
     )
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from lucid.data.collate import collate
 from lucid.data.samplers import numbers, permutation
 from lucid.data.workers import Workers
-from lucid.errors import ArgumentError, ArgumentTypeError
+from lucid.errors import ArgumentError, ArgumentTypeError, StateError
 from lucid.functions.arguments import fail, int_of, number_of
 from lucid.random import Generator, default_generator
 
@@ -179,6 +179,21 @@ class DataLoader:
             if not (good and self.persistent_workers):
                 self._workers = None
                 workers.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where its generator is: what ``lucid.checkpoint`` keeps."""
+        return {"generator": list(self.generator.state)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Let the next epoch be the one that would have come next.
+
+        Raises:
+            StateError: not such a state.
+        """
+        if set(state_dict) != {"generator"}:
+            fail(StateError(f"the state holds {sorted(state_dict)}, not generator", op="DataLoader"))
+        seed, stream = state_dict["generator"]
+        self.generator.state = seed, stream
 
     def __repr__(self) -> str:
         workers = f", num_workers={self.num_workers}" if self.num_workers else ""
