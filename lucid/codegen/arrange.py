@@ -29,7 +29,7 @@ from lucid.codegen.strategy import (
 from lucid.codegen.target import Target
 from lucid.codegen.winograd import Slide, pays, slide_of
 from lucid.codegen.winograd_gradient import gradient_pays
-from lucid.ir.expr import Axis, Expr, Load, Operand, Reduce, axes, index, rewrite, walk
+from lucid.ir.expr import Axis, Expr, Load, Operand, Reduce, axes, index, loads, rewrite, walk
 from lucid.ir.graph import OPS, Node
 from lucid.ir.index import affine
 
@@ -116,6 +116,9 @@ class _Arranger:
         def slides(wish: Wanted) -> bool:
             return self._slide(spec, wish) is not None
 
+        read = {load.source for store in spec.stores for load in loads(store.value)}
+        if not all(source.type.size for source in read if isinstance(source, Node)):
+            return None  # nothing is multiplied, and values without elements lie nowhere
         return wanted(spec, fixed, self.parameters, self.target, slides)
 
     def _slide(self, spec: KernelSpec, wish: Wanted | None) -> Slide | None:

@@ -42,7 +42,7 @@ from lucid.nn.conv import (
 )
 from lucid.nn.distance import CosineSimilarity, PairwiseDistance
 from lucid.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, DropPath, FeatureAlphaDropout
-from lucid.nn.linear import Flatten, Identity, Linear
+from lucid.nn.linear import Bilinear, Flatten, Identity, Linear, Unflatten
 from lucid.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -96,6 +96,7 @@ from lucid.nn.padding import (
     ZeroPad3d,
 )
 from lucid.nn.parameter import Parameter
+from lucid.nn.parameters import ParameterDict, ParameterList
 from lucid.nn.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -116,9 +117,16 @@ from lucid.nn.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
-from lucid.nn.resizing import ChannelShuffle, PixelShuffle, PixelUnshuffle, Upsample
+from lucid.nn.resizing import (
+    ChannelShuffle,
+    PixelShuffle,
+    PixelUnshuffle,
+    Upsample,
+    UpsamplingBilinear2d,
+    UpsamplingNearest2d,
+)
 from lucid.nn.sliding import Fold, Unfold
-from lucid.nn.sparse import Embedding
+from lucid.nn.sparse import Embedding, EmbeddingBag
 
 #: Second spellings of the same classes.
 AvgPool2D = AvgPool2d
@@ -150,6 +158,7 @@ __all__ = [
     "BatchNorm2D",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Bilinear",
     "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
@@ -174,6 +183,7 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
@@ -220,6 +230,8 @@ __all__ = [
     "PReLU",
     "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",
@@ -249,8 +261,11 @@ __all__ = [
     "Threshold",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
+    "Unflatten",
     "Unfold",
     "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",

@@ -1,10 +1,11 @@
-"""The fully connected layer, and the shapes around it."""
+"""The fully connected layer, its form with two inputs, and the shapes around them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from lucid.functions.arguments import int_of
+from lucid.functions.arguments import int_of, ints_of
 from lucid.functions.creation import empty
 from lucid.nn import functional as F
 from lucid.nn import init
@@ -62,6 +63,59 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
+class Bilinear(Module):
+    """``input1 @ weight[k] @ input2 + bias[k]``: ``(..., in1_features)`` and ``(..., in2_features)`` to
+    ``(..., out_features)``.
+
+    Args:
+        in1_features: size of each first input.
+        in2_features: size of each second input.
+        out_features: size of each output.
+        bias: whether to add one number per output.
+
+    Attributes:
+        weight: ``(out_features, in1_features, in2_features)``, float32.
+        bias: ``(out_features,)``, or None.
+
+    Both start uniform within ``1 / sqrt(in1_features)`` of 0.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: a size that is not an int of at least 1.
+        ShapeError: when called, with inputs that do not fit.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.Bilinear(4, 3, 2)(lucid.zeros(5, 4), lucid.zeros(5, 3)).shape
+    (5, 2)
+    """
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(self, in1_features: int, in2_features: int, out_features: int, bias: bool = True):
+        super().__init__()
+        op = "Bilinear"
+        self.in1_features = positive(op, "in1_features", in1_features)
+        self.in2_features = positive(op, "in2_features", in2_features)
+        self.out_features = positive(op, "out_features", out_features)
+        self.weight = Parameter(empty(self.out_features, self.in1_features, self.in2_features))
+        self.register_parameter("bias", Parameter(empty(self.out_features)) if flag(op, "bias", bias) else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the initial weight and bias again."""
+        init.fan_in_uniform_(self.weight, self.in1_features)
+        if self.bias is not None:
+            init.fan_in_uniform_(self.bias, self.in1_features)
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        sizes = f"in1_features={self.in1_features}, in2_features={self.in2_features}"
+        return f"{sizes}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
 class Flatten(Module):
     """Axes ``start_dim`` to ``end_dim`` as one; by default all but the batch.
 
@@ -81,6 +135,27 @@ class Flatten(Module):
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Axis ``dim`` as several, of the sizes ``unflattened_size``; one of them may be -1.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.Unflatten(1, (3, 4))(lucid.zeros(2, 12)).shape
+    (2, 3, 4)
+    """
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]):
+        super().__init__()
+        self.dim = int_of("Unflatten", "dim", dim)
+        self.unflattened_size = ints_of("Unflatten", "unflattened_size", unflattened_size)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input.unflatten(self.dim, self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
 
 
 class Identity(Module):

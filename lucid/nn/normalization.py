@@ -36,6 +36,8 @@ class _TrackingNorm(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        *,
+        bias: bool = True,
     ):
         super().__init__()
         op = type(self).__name__
@@ -46,7 +48,7 @@ class _TrackingNorm(Module):
         self.track_running_stats = flag(op, "track_running_stats", track_running_stats)
         c, tracked = self.num_features, self.track_running_stats
         self.register_parameter("weight", Parameter(ones(c)) if affine else None)
-        self.register_parameter("bias", Parameter(zeros(c)) if affine else None)
+        self.register_parameter("bias", Parameter(zeros(c)) if flag(op, "bias", bias) and affine else None)
         self.register_buffer("running_mean", zeros(c) if tracked else None)
         self.register_buffer("running_var", ones(c) if tracked else None)
         self.register_buffer("num_batches_tracked", zeros(dtype=int64) if tracked else None)
@@ -121,6 +123,7 @@ class BatchNorm1d(_BatchNorm):
         momentum: how far running statistics move in a step; None averages all batches equally.
         affine: whether there are ``weight`` (ones at first) and ``bias`` (zeros at first), both ``(C,)``.
         track_running_stats: whether there are running statistics; without, evaluation uses the batch's too.
+        bias: whether an affine layer has a ``bias``.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
@@ -149,6 +152,7 @@ class BatchNorm2d(_BatchNorm):
         momentum: how far running statistics move in a step; None averages all batches equally.
         affine: whether there are ``weight`` (ones at first) and ``bias`` (zeros at first), both ``(C,)``.
         track_running_stats: whether there are running statistics; without, evaluation uses the batch's too.
+        bias: whether an affine layer has a ``bias``.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
@@ -177,6 +181,7 @@ class BatchNorm3d(_BatchNorm):
         momentum: how far running statistics move in a step; None averages all batches equally.
         affine: whether there are ``weight`` (ones at first) and ``bias`` (zeros at first), both ``(C,)``.
         track_running_stats: whether there are running statistics; without, evaluation uses the batch's too.
+        bias: whether an affine layer has a ``bias``.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
@@ -201,8 +206,10 @@ class _InstanceNorm(_TrackingNorm):
         momentum: float | None = 0.1,
         affine: bool = False,
         track_running_stats: bool = False,
+        *,
+        bias: bool = True,
     ):
-        super().__init__(num_features, eps, momentum, affine, track_running_stats)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias)
 
     def forward(self, input: Tensor) -> Tensor:
         op = "instance_norm"
@@ -235,6 +242,7 @@ class InstanceNorm1d(_InstanceNorm):
         momentum: how far running statistics move in a step.
         affine: whether there are ``weight`` (ones at first) and ``bias`` (zeros at first), both ``(C,)``.
         track_running_stats: whether there are running statistics, which evaluation uses instead of the input's.
+        bias: whether an affine layer has a ``bias``.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
@@ -260,6 +268,7 @@ class InstanceNorm2d(_InstanceNorm):
         momentum: how far running statistics move in a step.
         affine: whether there are ``weight`` (ones at first) and ``bias`` (zeros at first), both ``(C,)``.
         track_running_stats: whether there are running statistics, which evaluation uses instead of the input's.
+        bias: whether an affine layer has a ``bias``.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
@@ -285,6 +294,7 @@ class InstanceNorm3d(_InstanceNorm):
         momentum: how far running statistics move in a step.
         affine: whether there are ``weight`` (ones at first) and ``bias`` (zeros at first), both ``(C,)``.
         track_running_stats: whether there are running statistics, which evaluation uses instead of the input's.
+        bias: whether an affine layer has a ``bias``.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
@@ -391,6 +401,7 @@ class GroupNorm(Module):
         num_channels: C.
         eps: added to the variance.
         affine: whether there are ``weight`` (ones at first) and ``bias`` (zeros at first), both ``(C,)``.
+        bias: whether an affine layer has a ``bias``.
 
     Raises:
         ArgumentError, ArgumentTypeError: numbers below 1, groups that do not divide the channels, ``eps`` negative.
@@ -405,7 +416,9 @@ class GroupNorm(Module):
     weight: Parameter | None
     bias: Parameter | None
 
-    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True):
+    def __init__(
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, *, bias: bool = True
+    ):
         super().__init__()
         op = "GroupNorm"
         self.num_groups = positive(op, "num_groups", num_groups)
@@ -415,7 +428,8 @@ class GroupNorm(Module):
         self.eps = number(op, "eps", eps)
         self.affine = flag(op, "affine", affine)
         self.register_parameter("weight", Parameter(ones(num_channels)) if affine else None)
-        self.register_parameter("bias", Parameter(zeros(num_channels)) if affine else None)
+        biased = flag(op, "bias", bias) and self.affine
+        self.register_parameter("bias", Parameter(zeros(num_channels)) if biased else None)
 
     def reset_parameters(self) -> None:
         """Forget what was learned."""

@@ -39,6 +39,32 @@ class Upsample(Module):
         return f"{size}, mode={self.mode!r}"
 
 
+class UpsamplingNearest2d(Upsample):
+    """``Upsample`` of ``(N, C, H, W)`` by repeating the nearest pixel.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.UpsamplingNearest2d(scale_factor=2)(lucid.ones(1, 1, 2, 3)).shape
+    (1, 1, 4, 6)
+    """
+
+    def __init__(self, size: Any = None, scale_factor: Any = None):
+        super().__init__(size, scale_factor)
+
+
+class UpsamplingBilinear2d(Upsample):
+    """``Upsample`` of ``(N, C, H, W)`` by bilinear interpolation between corners that stay where they are.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.UpsamplingBilinear2d(size=(1, 3))(lucid.tensor([[[[1.0, 3.0]]]])).tolist()
+    [[[[1.0, 2.0, 3.0]]]]
+    """
+
+    def __init__(self, size: Any = None, scale_factor: Any = None):
+        super().__init__(size, scale_factor, "bilinear", align_corners=True)
+
+
 class PixelShuffle(Module):
     """``(..., C * r * r, H, W)`` to ``(..., C, H * r, W * r)``: Shi et al., arXiv:1609.05158.
 

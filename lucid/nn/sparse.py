@@ -1,19 +1,52 @@
-"""A table of learned rows."""
+"""Tables of learned rows."""
 
 from __future__ import annotations
 
-from lucid.errors import IndexRangeError
+from lucid.errors import ArgumentError, IndexRangeError
 from lucid.functions.arguments import fail, int_of
 from lucid.functions.creation import empty
 from lucid.nn import functional as F
 from lucid.nn import init
-from lucid.nn.arguments import positive
+from lucid.nn.arguments import flag, positive
+from lucid.nn.functional.sparse import BagMode
 from lucid.nn.module import Module
 from lucid.nn.parameter import Parameter
 from lucid.tensor import Tensor
 
 
-class Embedding(Module):
+class _Table(Module):
+    """The learned rows themselves."""
+
+    weight: Parameter
+
+    def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None):
+        super().__init__()
+        op = type(self).__name__
+        self.num_embeddings = positive(op, "num_embeddings", num_embeddings)
+        self.embedding_dim = positive(op, "embedding_dim", embedding_dim)
+        self.padding_idx = None
+        if padding_idx is not None:
+            row = int_of(op, "padding_idx", padding_idx)
+            if not -num_embeddings <= row < num_embeddings:
+                fail(IndexRangeError(f"padding_idx={row} is out of range for {num_embeddings} rows", op=op))
+            self.padding_idx = row % num_embeddings
+        self.weight = Parameter(empty(num_embeddings, embedding_dim))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the table again."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            rows = self.weight.numpy().copy()
+            rows[self.padding_idx] = 0
+            self.weight.copy_(rows)
+
+    def extra_repr(self) -> str:
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+
+
+class Embedding(_Table):
     """The rows of a learned table that integers name: ``(...)`` to ``(..., embedding_dim)``.
 
     Args:
@@ -35,30 +68,60 @@ class Embedding(Module):
     """
 
     def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None):
-        super().__init__()
-        op = "Embedding"
-        self.num_embeddings = positive(op, "num_embeddings", num_embeddings)
-        self.embedding_dim = positive(op, "embedding_dim", embedding_dim)
-        self.padding_idx = None
-        if padding_idx is not None:
-            row = int_of(op, "padding_idx", padding_idx)
-            if not -num_embeddings <= row < num_embeddings:
-                fail(IndexRangeError(f"padding_idx={row} is out of range for {num_embeddings} rows", op=op))
-            self.padding_idx = row % num_embeddings
-        self.weight = Parameter(empty(num_embeddings, embedding_dim))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the table again."""
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            rows = self.weight.numpy().copy()
-            rows[self.padding_idx] = 0
-            self.weight.copy_(rows)
+        super().__init__(num_embeddings, embedding_dim, padding_idx)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.embedding(input, self.weight, self.padding_idx)
 
+
+class EmbeddingBag(_Table):
+    """Sums, means or maxima of bags of rows of a learned table: to ``(bags, embedding_dim)``.
+
+    Args:
+        num_embeddings: rows of the table.
+        embedding_dim: length of a row.
+        mode: 'mean', 'sum' or 'max'.
+        include_last_offset: whether ``offsets`` ends with the end of the last bag.
+        padding_idx: a row of zeros that is not learned, and does not count.
+
+    Attributes:
+        weight: ``(num_embeddings, embedding_dim)``, normal draws at first.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: sizes below 1, or not ints; an unknown ``mode``.
+        IndexRangeError: ``padding_idx``, or, when called, an integer names no row.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.EmbeddingBag(10, 3)(lucid.tensor([1, 2, 4, 5]), lucid.tensor([0, 3])).shape
+    (2, 3)
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        *,
+        mode: BagMode = "mean",
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+    ):
+        super().__init__(num_embeddings, embedding_dim, padding_idx)
+        if mode not in ("mean", "sum", "max"):
+            fail(ArgumentError(f"mode={mode!r} must be 'mean', 'sum' or 'max'", op="EmbeddingBag"))
+        self.mode: BagMode = mode
+        self.include_last_offset = flag("EmbeddingBag", "include_last_offset", include_last_offset)
+
+    def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
+        return F.embedding_bag(
+            input,
+            self.weight,
+            offsets,
+            mode=self.mode,
+            per_sample_weights=per_sample_weights,
+            include_last_offset=self.include_last_offset,
+            padding_idx=self.padding_idx,
+        )
+
     def extra_repr(self) -> str:
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+        return f"{super().extra_repr()}, mode={self.mode!r}"

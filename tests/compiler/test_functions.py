@@ -543,3 +543,18 @@ def test_repeated_calls_take_new_arrays_of_any_kind() -> None:
         np.testing.assert_array_equal(double(lucid.from_numpy(array.T.copy().T)).numpy(), array * 2)
     assert double(lucid.zeros(0, 3)).shape == (0, 3)
     assert double(lucid.zeros(0, 3)).shape == (0, 3)
+
+
+def test_products_of_products_without_elements() -> None:
+    """Values without elements lie nowhere, whatever layouts the kernels around them want."""
+
+    def run(a: lucid.Tensor, b: lucid.Tensor, c: lucid.Tensor) -> lucid.Tensor:
+        return (((a @ b).reshape(a.shape[0], 5, 4) @ c.unsqueeze(-1)).squeeze(-1) + 1.0).sum()
+
+    a, b, c = (lucid.zeros(*shape, requires_grad=True) for shape in ((0, 3), (3, 20), (0, 4)))
+    total = lucid.compile(run)(a, b, c)
+    total.backward()
+    assert total.item() == 0.0
+    assert b.grad is not None
+    assert b.grad.shape == (3, 20)
+    assert not b.grad.any().item()

@@ -435,3 +435,33 @@ class TestContainers:
             heads["train"] = nn.ReLU()
         heads.clear()
         assert len(heads) == 0
+
+
+def test_lists_and_dictionaries_of_parameters() -> None:
+    held = nn.ParameterList([lucid.ones(2), nn.Parameter([3.0])])
+    held += [lucid.zeros(1)]
+    held[-1] = nn.Parameter([4.0])
+    assert [p.tolist() for p in held] == [[1.0, 1.0], [3.0], [4.0]]
+    assert len(held[1:]) == 2
+    assert held[1:][0] is held[1]
+    table = nn.ParameterDict({"a": held[0], "b": lucid.ones(1)})
+    assert table["a"] is held[0]
+    assert table.get("c") is None
+    assert table.setdefault("c", lucid.ones(3)).requires_grad
+    assert list(table.copy()) == ["a", "b", "c"] == list(table.state_dict())
+    assert table.pop("b").tolist() == [1.0]
+    assert "b" not in table
+    both = nn.Sequential()
+    both.add_module("held", held)
+    both.add_module("table", table)
+    assert [name for name, _ in both.named_parameters()] == ["held.0", "held.1", "held.2", "table.c"]
+    assert "(1): Parameter of f32[1]" in repr(held)
+    for wrong, error in [
+        (lambda: held[3], IndexRangeError),
+        (lambda: table["z"], MissingKeyError),
+        (lambda: held.append(3.0), ArgumentTypeError),
+        (lambda: held.extend(3), ArgumentTypeError),
+        (lambda: table.update(3), ArgumentTypeError),
+    ]:
+        with pytest.raises(error):
+            wrong()

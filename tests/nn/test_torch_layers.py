@@ -283,6 +283,39 @@ def test_embedding(compiled: bool) -> None:
     np.testing.assert_allclose(ours.weight.grad.numpy(), theirs.weight.grad.numpy(), rtol=1e-6)
 
 
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+@pytest.mark.parametrize("last", [False, True], ids=["starts", "ends"])
+def test_bags_of_embeddings(mode: str, last: bool, compiled: bool) -> None:
+    """Empty bags, a padding row, and elements after the last bag."""
+    torch = pytest.importorskip("torch")
+    options = {"mode": mode, "include_last_offset": last, "padding_idx": 2}
+    theirs, ours = torch.nn.EmbeddingBag(7, 3, **options), nn.EmbeddingBag(7, 3, **options)
+    ours.load_state_dict({"weight": lucid.tensor(theirs.weight.detach().numpy())})
+    at, offsets = np.array([0, 5, 5, 2, 6, 0, 3, 2]), np.array([0, 0, 4, 7, 8])
+    run = lucid.compile(ours) if compiled else ours
+    for given in ((at, offsets), (at.reshape(4, 2),)):
+        expected, found = theirs(*map(torch.tensor, given)), run(*map(lucid.tensor, given))
+        np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=1e-6, atol=1e-7)
+        (expected * expected).sum().backward()
+        (found * found).sum().backward()
+    assert ours.weight.grad is not None
+    np.testing.assert_allclose(ours.weight.grad.numpy(), theirs.weight.grad.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_gumbel_choices() -> None:
+    lucid.manual_seed(3)
+    weights = np.array([0.1, 0.2, 0.7], np.float32)
+    logits = lucid.tensor(np.tile(np.log(weights), (4000, 1)), requires_grad=True)
+    hard = F.gumbel_softmax(logits, tau=0.5, hard=True)
+    assert set(np.unique(hard.detach().numpy().round(6))) == {0.0, 1.0}
+    np.testing.assert_allclose(hard.detach().numpy().mean(0), weights, atol=0.03)
+    (hard * lucid.tensor([1.0, 2.0, 3.0])).sum().backward()
+    assert logits.grad is not None
+    assert logits.grad.abs().sum().item() > 0
+    np.testing.assert_allclose(F.gumbel_softmax(logits, dim=0).detach().sum(0).numpy(), 1.0, rtol=1e-4)
+
+
 def test_softmax_of_pixels_and_random_slopes() -> None:
     pixels = nn.Softmax2d()(lucid.tensor(IMAGES))
     np.testing.assert_allclose(pixels.sum(1).numpy(), 1.0, rtol=1e-6)
@@ -320,6 +353,14 @@ def test_nan_stays_nan() -> None:
         (lambda: F.gaussian_nll_loss(lucid.ones(4), lucid.ones(4), lucid.ones(3)), ShapeError, "does not fit"),
         (lambda: F.kl_div(lucid.ones(2), lucid.ones(2), reduction="all"), ArgumentError, "batchmean"),
         (lambda: nn.KLDivLoss("all"), ArgumentError, "batchmean"),
+        (lambda: nn.Bilinear(2, 3, 1)(lucid.ones(4, 2), lucid.ones(4, 2)), ShapeError, "last size must be 3"),
+        (lambda: nn.Bilinear(2, 3, 1)(lucid.ones(4, 2), lucid.ones(5, 3)), ShapeError, "must agree"),
+        (lambda: nn.EmbeddingBag(2, 3, mode="prod"), ArgumentError, "'mean', 'sum' or 'max'"),
+        (lambda: nn.EmbeddingBag(2, 3)(lucid.tensor([0, 1])), ShapeError, "with offsets"),
+        (lambda: nn.EmbeddingBag(2, 3)(lucid.tensor([0, 1]), lucid.tensor([1])), ArgumentError, "must begin at 0"),
+        (lambda: nn.EmbeddingBag(2, 3)(lucid.tensor([[0, 2]])), LucidError, "out of range"),
+        (lambda: F.gumbel_softmax(lucid.ones(2), tau=0), ArgumentError, "must be above 0"),
+        (lambda: F.pdist(lucid.ones(2)), ShapeError, "must be"),
         (lambda: nn.L1Loss("all"), ArgumentError, "must be one of"),
         (lambda: F.cross_entropy(lucid.ones(2, 3), lucid.tensor([0, 1]), lucid.ones(2)), ShapeError, "one per class"),
         (lambda: F.cross_entropy(lucid.ones(2, 3), lucid.tensor([0, 3])), LucidError, "3 classes"),

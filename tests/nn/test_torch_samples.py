@@ -16,14 +16,14 @@ from tests.tensor.test_torch_samples import check, samples_of
 NAMES = """
 adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
 avg_pool1d avg_pool2d avg_pool3d channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d
-conv_transpose3d embedding interpolate max_pool1d max_pool2d max_pool3d max_unpool1d max_unpool2d max_unpool3d pad
-pixel_shuffle pixel_unshuffle unfold
-batch_norm binary_cross_entropy binary_cross_entropy_with_logits celu cosine_embedding_loss cosine_similarity
+conv_transpose3d embedding embedding_bag interpolate max_pool1d max_pool2d max_pool3d max_unpool1d max_unpool2d
+max_unpool3d pad pixel_shuffle pixel_unshuffle unfold
+batch_norm bilinear binary_cross_entropy binary_cross_entropy_with_logits celu cosine_embedding_loss cosine_similarity
 cross_entropy elu gaussian_nll_loss gelu glu group_norm hardshrink hardsigmoid hardswish hardtanh hinge_embedding_loss
 huber_loss instance_norm kl_div l1_loss layer_norm leaky_relu linear local_response_norm logsigmoid
 margin_ranking_loss mish mse_loss multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss nll_loss
-normalize pairwise_distance poisson_nll_loss prelu relu relu6 rms_norm rrelu selu silu smooth_l1_loss soft_margin_loss
-softmin softplus softshrink softsign tanhshrink threshold triplet_margin_loss
+normalize pairwise_distance pdist poisson_nll_loss prelu relu relu6 rms_norm rrelu selu silu smooth_l1_loss
+soft_margin_loss softmin softplus softshrink softsign tanhshrink threshold triplet_margin_loss
 """.split()  # noqa: SIM905
 
 #: Arguments of PyTorch that are deprecated, or change nothing here.
@@ -60,8 +60,8 @@ def samples(name: str) -> list[tuple[Any, Any]]:
 
 
 def function_of(name: str) -> Any:
-    if name == "embedding":  # whose samples begin with the table
-        return lambda weight, input, **options: F.embedding(input, weight, **options)
+    if name in ("embedding", "embedding_bag"):  # whose samples begin with the table
+        return lambda weight, input, **options: getattr(F, name)(input, weight, **options)
     return getattr(F, name)
 
 

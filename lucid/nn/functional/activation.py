@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lucid import ops
 from lucid.eager import apply
 from lucid.errors import ArgumentError, ShapeError
 from lucid.functions.arguments import axis_of, fail, number_of
-from lucid.functions.arithmetic import clip
+from lucid.functions.arithmetic import clamp_min, clip
 from lucid.functions.comparison import maximum, minimum, where
-from lucid.functions.elementwise import erf, exp, expm1, log1p, relu, sigmoid
+from lucid.functions.elementwise import erf, exp, expm1, log, log1p, relu, sigmoid
+from lucid.functions.indexing import one_hot
 from lucid.functions.reductions import log_softmax, softmax
 from lucid.functions.trigonometry import tanh
 from lucid.promotion import as_tensor, floating
@@ -23,9 +26,9 @@ if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
 __all__ = [
-    "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_softmax",
-    "logsigmoid", "mish", "prelu", "relu", "relu6", "rrelu", "selu", "sigmoid", "silu", "softmax", "softmin",
-    "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
+    "celu", "elu", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu",
+    "log_softmax", "logsigmoid", "mish", "prelu", "relu", "relu6", "rrelu", "selu", "sigmoid", "silu", "softmax",
+    "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
 ]  # fmt: skip
 
 #: Klambauer et al., arXiv:1706.02515: with these a layer keeps mean 0 and variance 1.
@@ -354,3 +357,36 @@ def softmin(input: Any, dim: int = -1, *, dtype: object = None) -> Tensor:
     Tensor([0.25, 0.25, 0.25, 0.25])
     """
     return softmax(-_input("softmin", input), dim, dtype=dtype)
+
+
+def gumbel_softmax(logits: Any, tau: float = 1.0, hard: bool = False, dim: int = -1) -> Tensor:
+    """A random choice along ``dim``, softened: ``softmax((logits + g) / tau)`` with Gumbel noise ``g``.
+
+    Jang et al., arXiv:1611.01144. Draws follow ``lucid.manual_seed``.
+
+    Args:
+        logits: logarithms of weights, of any shape.
+        tau: the temperature, above 0.
+        hard: give a one-hot choice, with the gradient of the soft one.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: ``tau`` that is not above 0, or no such dimension.
+
+    >>> import lucid
+    >>> gumbel_softmax(lucid.zeros(2, 3), hard=True).sum(1)
+    Tensor([1.0, 1.0])
+    """
+    op = "gumbel_softmax"
+    x = floating(as_tensor(logits, op, "logits"))
+    heat = float(number_of(op, "tau", tau, 0))
+    if heat == 0:
+        fail(ArgumentError(f"tau={tau!r} must be above 0", op=op))
+    drawn = apply(ops.random_uniform, next_key(), shape=x.shape, dtype=x.dtype)
+    # 1 - u lies in (0, 1]; its logarithm is kept from 0, whose own would be infinite.
+    waits = clamp_min(-log1p(-drawn), float(np.finfo(x.dtype).tiny))
+    soft = softmax((x - log(waits)) / heat, dim)
+    if not hard:
+        return soft
+    axis = axis_of(op, dim, x.ndim, "dim")
+    choice = one_hot(soft.argmax(axis), x.shape[axis], x.dtype).moveaxis(-1, axis)
+    return choice - soft.detach() + soft

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lucid.functions.arguments import number_of
+import numpy as np
+
+from lucid.errors import ShapeError
+from lucid.functions.arguments import fail, number_of
 from lucid.functions.arithmetic import clamp_min
 from lucid.functions.elementwise import sqrt
+from lucid.functions.indexing import take
 from lucid.functions.movement import broadcast_to
 from lucid.functions.norms import vector_norm
 from lucid.promotion import as_tensor, floating
@@ -14,7 +18,7 @@ from lucid.promotion import as_tensor, floating
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
-__all__ = ["cosine_similarity", "normalize", "pairwise_distance"]
+__all__ = ["cosine_similarity", "normalize", "pairwise_distance", "pdist"]
 
 
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
@@ -65,3 +69,22 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tens
     squares = [(broadcast_to(x, products.shape) ** 2).sum(dim) for x in (a, b)]
     lengths = [sqrt(clamp_min(s, least * least)) for s in squares]
     return products.sum(dim) / (lengths[0] * lengths[1])
+
+
+def pdist(input: Any, p: float = 2.0) -> Tensor:
+    """The ``p``-norm of ``input[i] - input[j]`` for all ``i < j``: ``(N, D)`` to ``(N * (N - 1) / 2,)``.
+
+    Raises:
+        ShapeError: not two dimensions.
+        ArgumentError, ArgumentTypeError: ``p`` is negative, or no number.
+
+    >>> import lucid
+    >>> pdist(lucid.tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 0.0]]))
+    Tensor([5.0, 3.0, 4.0])
+    """
+    op = "pdist"
+    x = floating(as_tensor(input, op, "input"))
+    if x.ndim != 2:
+        fail(ShapeError(f"input has shape {x.shape}, but it must be (N, D)", op=op))
+    first, second = np.triu_indices(x.shape[0], 1)
+    return vector_norm(take(x, first, 0) - take(x, second, 0), number_of(op, "p", p, 0), -1)

@@ -268,7 +268,7 @@ def gaussian_nll_loss(
     Args:
         input: means.
         target: of the same shape.
-        var: variances: of the same shape, or one for the last dimension, or one number; at least ``eps`` each.
+        var: variances: of shapes that broadcast to it, or without the last dimension; at least ``eps`` each.
         full: add the constant ``log(2 * pi) / 2``.
 
     Raises:
@@ -288,7 +288,9 @@ def gaussian_nll_loss(
         fail(ArgumentError(f"eps={eps!r} must be positive", op=op))
     if spread.ndim == x.ndim - 1 and spread.shape == x.shape[:-1]:
         spread = spread.unsqueeze(-1)
-    elif spread.ndim and spread.shape not in (x.shape, (*x.shape[:-1], 1)):
+    elif spread.ndim and (
+        spread.ndim != x.ndim or any(n not in (1, m) for n, m in zip(spread.shape, x.shape, strict=True))
+    ):
         fail(ShapeError(f"var has shape {spread.shape}, which does not fit input {x.shape}", op=op))
     if mode.trace is None and bool((spread._data < 0).any()):
         fail(ArgumentError("var holds negative values", op=op))
