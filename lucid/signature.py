@@ -79,6 +79,8 @@ class Arguments:
             )
         if value.__class__ is float:
             return (float, value.hex())
+        if value.__class__ is slice and all(n is None or n.__class__ is int for n in _ends(value)):
+            return (slice, *_ends(value))
         try:
             hash(value)
         except TypeError:
@@ -91,6 +93,10 @@ class Arguments:
                 )
             )
         return (value.__class__, value)
+
+
+def _ends(value: slice) -> tuple[Any, Any, Any]:
+    return value.start, value.stop, value.step
 
 
 def put(tree: Any, tensors: Sequence[Any]) -> Any:

@@ -139,6 +139,8 @@ def dist(input: Any, other: Any, p: float = 2) -> Tensor:
 def renorm(input: Any, p: float, dim: int, maxnorm: float) -> Tensor:
     """``input`` with every slice along ``dim`` whose norm exceeds ``maxnorm`` scaled down to it."""
     x = as_tensor(input, "renorm")
+    if x.ndim < 2:
+        fail(ShapeError(f"input has shape {x.shape}, but it must have at least 2 dimensions", op="renorm"))
     (axis,) = axes_of("renorm", dim, x.ndim, "dim")
     rest = tuple([k for k in range(x.ndim) if k != axis])
     size = vector_norm(x, p, rest, True)

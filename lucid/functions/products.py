@@ -392,13 +392,17 @@ def cross(input: Any, other: Any, dim: int | None = None) -> Tensor:
     Raises:
         ShapeError: there is no such dimension, or its size is not 3.
     """
-    a, b = broadcast_tensors(*together(input, other, "cross"))
+    given = together(input, other, "cross")
+    a, b = broadcast_tensors(*given)
     shape = a.shape
     if dim is None:
         dim = shape.index(3) if 3 in shape else -1
     axis = axis_of("cross", dim, len(shape), "dim")
-    if shape[axis] != 3:
-        fail(ShapeError(f"dim {axis} of shape {shape} has size {shape[axis]}, but it must be 3", op="cross"))
+    for x in given:
+        own = axis - len(shape) + x.ndim
+        if own < 0 or x.shape[own] != 3:
+            size = f"size {x.shape[own]}" if own >= 0 else "no such dimension"
+            fail(ShapeError(f"dim {axis} of {shape}: shape {x.shape} has {size} there, but it must be 3", op="cross"))
     return roll(a, -1, axis) * roll(b, -2, axis) - roll(a, -2, axis) * roll(b, -1, axis)
 
 

@@ -558,3 +558,12 @@ def test_products_of_products_without_elements() -> None:
     assert b.grad is not None
     assert b.grad.shape == (3, 20)
     assert not b.grad.any().item()
+
+
+def test_slices_as_arguments() -> None:
+    part = lucid.compile(lambda x, key: x[key] * 2.0)
+    x = lucid.arange(10.0)
+    for key in (slice(1, 4), slice(None, None, 2), slice(1, 4), (slice(2, 3),)):
+        np.testing.assert_array_equal(part(x, key).numpy(), x.numpy()[key] * 2)
+    with pytest.raises(ArgumentTypeError, match="cannot be part of a signature"):
+        part(x, slice(lucid.tensor(1), None))
