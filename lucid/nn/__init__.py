@@ -31,6 +31,7 @@ from lucid.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from lucid.nn.attention import MultiheadAttention
 from lucid.nn.containers import ModuleDict, ModuleList, Sequential
 from lucid.nn.conv import (
     Conv1d,
@@ -127,6 +128,13 @@ from lucid.nn.resizing import (
 )
 from lucid.nn.sliding import Fold, Unfold
 from lucid.nn.sparse import Embedding, EmbeddingBag
+from lucid.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 #: Second spellings of the same classes.
 AvgPool2D = AvgPool2d
@@ -226,6 +234,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
@@ -259,6 +268,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",

@@ -59,6 +59,11 @@ def constructed(name: str, given: Any) -> Any:
 
 def activation(value: Any) -> Any:
     """Functions and layers among the arguments, by their names."""
+    if isinstance(value, torch.nn.TransformerEncoderLayer):
+        attention = value.self_attn
+        sizes = (attention.embed_dim, attention.num_heads, value.linear1.out_features, value.dropout.p)
+        options = {"batch_first": attention.batch_first, "bias": value.linear1.bias is not None}
+        return nn.TransformerEncoderLayer(*sizes, norm_first=value.norm_first, **options)
     if isinstance(value, torch.nn.Module):
         return getattr(nn, type(value).__name__)()
     return getattr(nn.functional, value.__name__) if callable(value) and hasattr(value, "__name__") else value

@@ -17,7 +17,7 @@ NAMES = """
 adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
 avg_pool1d avg_pool2d avg_pool3d channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d
 conv_transpose3d embedding embedding_bag interpolate max_pool1d max_pool2d max_pool3d max_unpool1d max_unpool2d
-max_unpool3d pad pixel_shuffle pixel_unshuffle unfold
+max_unpool3d pad pixel_shuffle pixel_unshuffle scaled_dot_product_attention unfold
 batch_norm bilinear binary_cross_entropy binary_cross_entropy_with_logits celu cosine_embedding_loss cosine_similarity
 cross_entropy elu gaussian_nll_loss gelu glu group_norm hardshrink hardsigmoid hardswish hardtanh hinge_embedding_loss
 huber_loss instance_norm kl_div l1_loss layer_norm leaky_relu linear local_response_norm logsigmoid
@@ -46,7 +46,8 @@ def refused(name: str, sample: Any) -> bool:
         return True
     if name == "interpolate" and sample.input.shape[0] == 0:
         return True
-    return name == "rrelu" and bool(sample.kwargs.get("training"))  # random numbers of their own
+    drawn = "training" if name == "rrelu" else "dropout_p"
+    return bool(sample.kwargs.get(drawn))  # random numbers of their own
 
 
 def samples(name: str, dtype: Any = torch.float64) -> list[tuple[Any, Any]]:
