@@ -55,6 +55,9 @@ def pad(input: Any, pad: Any, mode: PadMode = "constant", value: float | None = 
         return _constant(x, pairs, 0 if value is None else number_of(op, "value", value), pad)
     if value is not None:
         fail(ArgumentError(f"value={value!r} is for mode='constant' alone, not for {mode!r}", op=op))
+    if mode == "circular" and min(map(min, pairs)) < 0:  # what is cut off is not gone round to
+        x = _constant(x, [(min(0, low), min(0, high)) for low, high in pairs], 0, pad)
+        pairs = [(max(0, low), max(0, high)) for low, high in pairs]
     for axis, (low, high) in enumerate(pairs):
         if low or high:
             x = take(x, _positions(x.shape, axis, low, high, mode), axis)
