@@ -172,7 +172,8 @@ RESIZING: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("Upsample", (), {"size": (7, 3), "mode": "bilinear"}), ("ReflectionPad2d", (2,), {}),
     ("Upsample", (), {"scale_factor": (1.5, 2.5), "mode": "bilinear", "align_corners": True}),
     ("Upsample", (), {"scale_factor": 2, "mode": "bicubic"}), ("ReplicationPad2d", ((1, 2, 0, 3),), {}),
-    ("CircularPad2d", ((1, 2, 3, 0),), {}), ("CircularPad2d", ((1, -2, -1, 3),), {}), ("ZeroPad2d", ((1, -2, 0, 3),), {}), ("ConstantPad2d", (1, 2.5), {}),
+    ("CircularPad2d", ((1, 2, 3, 0),), {}), ("CircularPad2d", ((1, -2, -1, 3),), {}),
+    ("ZeroPad2d", ((1, -2, 0, 3),), {}), ("ConstantPad2d", (1, 2.5), {}),
     ("PixelShuffle", (1,), {}), ("PixelUnshuffle", (1,), {}), ("ChannelShuffle", (3,), {}),
 ]  # fmt: skip
 
