@@ -32,6 +32,7 @@ from lucid.nn.activation import (
     Threshold,
 )
 from lucid.nn.attention import MultiheadAttention
+from lucid.nn.cells import GRUCell, LSTMCell, RNNCell
 from lucid.nn.containers import ModuleDict, ModuleList, Sequential
 from lucid.nn.conv import (
     Conv1d,
@@ -118,6 +119,7 @@ from lucid.nn.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
+from lucid.nn.recurrent import GRU, LSTM, RNN, RNNBase
 from lucid.nn.resizing import (
     ChannelShuffle,
     PixelShuffle,
@@ -148,6 +150,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -195,6 +200,7 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
+    "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",
     "Hardshrink",
@@ -212,6 +218,7 @@ __all__ = [
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -245,6 +252,8 @@ __all__ = [
     "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
+    "RNNBase",
+    "RNNCell",
     "RReLU",
     "ReLU",
     "ReLU6",

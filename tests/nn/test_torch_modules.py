@@ -57,6 +57,14 @@ def constructed(name: str, given: Any) -> Any:
     return getattr(nn, name)(*arguments_of(args), **arguments_of({k: activation(v) for k, v in options.items()}))
 
 
+def given_to_ours(value: Any) -> Any:
+    if isinstance(value, torch.nn.utils.rnn.PackedSequence):
+        return nn.utils.rnn.PackedSequence(*map(arguments_of, value))
+    if isinstance(value, list | tuple):
+        return type(value)(map(given_to_ours, value))
+    return arguments_of(value)
+
+
 def activation(value: Any) -> Any:
     """Functions and layers among the arguments, by their names."""
     if isinstance(value, torch.nn.TransformerEncoderLayer):
@@ -85,6 +93,8 @@ def take_over(ours: Any, theirs: Any) -> None:
 
 def leaf_copies(value: Any) -> Any:
     """The same arguments, their tensors leaves of their own."""
+    if isinstance(value, torch.nn.utils.rnn.PackedSequence):
+        return value._replace(data=leaf_copies(value.data))
     if isinstance(value, torch.Tensor):
         return value.detach().clone().requires_grad_(value.requires_grad)
     if isinstance(value, list | tuple):
@@ -108,7 +118,7 @@ def check(name: str, sample: Any, dtype: Any, training: bool, compiled: bool) ->
     ours = constructed(name, given).train(training)
     take_over(ours, theirs)
     inputs = leaf_copies([sample.forward_input.args, sample.forward_input.kwargs])
-    args, options = arguments_of(inputs)
+    args, options = given_to_ours(inputs)
     what = f"{name}{given.args}{given.kwargs} {sample.desc}"
     tolerance = 1e-4 if dtype == torch.float32 else 1e-8
     expected = theirs(*inputs[0], **inputs[1])

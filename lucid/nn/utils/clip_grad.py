@@ -1,6 +1,4 @@
-"""Gradient clipping, which a training step does between ``backward`` and the optimizer and which works in compiled
-steps; and ``skip_init``.
-"""
+"""Gradient clipping: what a training step does between ``backward`` and the optimizer. Works in compiled steps."""
 
 from __future__ import annotations
 
@@ -17,10 +15,9 @@ from lucid.functions.movement import stack
 from lucid.functions.reductions import amax, amin, sum
 from lucid.grad_modes import no_grad
 from lucid.nn.arguments import flag, number
-from lucid.nn.init import skip_init
 from lucid.tensor import Tensor
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "skip_init"]
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
 
 def clip_grad_norm_(
