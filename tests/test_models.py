@@ -53,6 +53,7 @@ squeezenet1_1 1235496 52 39a6429a
 shufflenet_v2_x0_5 1366792 338 101c6894
 shufflenet_v2_x1_0 2278604 338 9fe7eccd
 shufflenet_v2_x1_5 3503624 338 ab8e7fc7
+vit_b_16 86567656 152 42acfa7d
 shufflenet_v2_x2_0 7393996 338 55a156d9
 """
 
@@ -97,11 +98,12 @@ def test_every_family_computes_and_trains(name: str) -> None:
     np.testing.assert_allclose(both[1:].numpy(), alone.numpy(), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["resnet20", "unet", "shufflenet_v2_x0_5", "densenet"])
+@pytest.mark.parametrize("name", ["resnet20", "unet", "shufflenet_v2_x0_5", "densenet", "vit"])
 def test_compiled_networks_agree_with_eager_ones(name: str) -> None:
     lucid.manual_seed(2)
     make = {
         "unet": lambda: models.UNet(3, 2, width=4, depth=2),
+        "vit": lambda: models.VisionTransformer(32, 8, 2, 4, 32, 64, num_classes=3),
         "densenet": lambda: models.DenseNet(4, (2, 2), 8, num_classes=3),
     }
     model = make.get(name, lambda: getattr(models, name)(num_classes=3))()

@@ -80,6 +80,7 @@ from lucid.models.vgg import (
     vgg19,
     vgg19_bn,
 )
+from lucid.models.vit import VisionTransformer, vit_b_16, vit_b_32, vit_tiny
 
 __all__ = [
     "VGG",
@@ -96,6 +97,7 @@ __all__ = [
     "ShuffleNetV2",
     "SqueezeNet",
     "UNet",
+    "VisionTransformer",
     "alexnet",
     "densenet121",
     "densenet161",
@@ -138,6 +140,9 @@ __all__ = [
     "vgg16_bn",
     "vgg19",
     "vgg19_bn",
+    "vit_b_16",
+    "vit_b_32",
+    "vit_tiny",
     "wide_resnet50_2",
     "wide_resnet101_2",
 ]
