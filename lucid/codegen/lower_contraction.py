@@ -152,13 +152,18 @@ class _Tiled(Nest):
         return Kernel(name, self.placed.buffers, tuple(body), note)
 
     def _parallel_axis(self) -> Axis | None:
-        """The axis whose turns threads share: the one with the most turns, an outer one if it can be halved."""
+        """The axis whose turns threads share: the one with the most turns, an outer one if it can be halved.
+
+        Loops inside of one whose last tile is not full come twice, and cannot be shared.
+        """
         best: tuple[int, Axis] | None = None
         for name in self.schedule.outer:
             axis = self.axis[name]
             turns = ceil(axis.extent / self._step_of(axis))
             if turns > 1 and (best is None or best[0] % 2) and (best is None or turns > best[0]):
                 best = turns, axis
+            if turns > 1 and axis.extent % self._step_of(axis):
+                break
         return best[1] if best else None
 
     def _step_of(self, axis: Axis) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lucid.codegen.module import parallel_turns
 from lucid.codegen.program import generate
 from lucid.codegen.schedule import Contraction
 from lucid.codegen.simulate import simulate
@@ -152,6 +154,23 @@ def test_any_legal_schedule_computes_the_same(data: st.DataObject) -> None:
 
 def operand(*shape: int) -> Node:
     return input_node(TensorType(shape, float32))
+
+
+@pytest.mark.parametrize(("columns", "turns"), [(784, 25), (768, 37), (800, 37), (16, 37)])
+def test_threads_share_products_whose_last_tile_is_not_full(columns: int, turns: int) -> None:
+    """Tiles of 14 rows, of which there are 37, by 32 columns."""
+
+    def override(spec: Any, schedule: Any) -> Any:
+        rows, vectors = spec.axes[0].name, schedule.vector
+        if not isinstance(schedule, Contraction):
+            return schedule
+        return replace(schedule, tile=((rows, 14),), vectors=2, outer=(vectors, rows))
+
+    a, b = operand(512, 64), operand(64, columns)
+    program = generate(Graph([a, b], [matmul(a, b)]), Target.of("avx512"), override=override)
+    (step,) = [s for s in program.steps if isinstance(s.schedule, Contraction)]
+    # An even number is preferred; 800 columns are 25 whole tiles, 784 are not, and 16 are one.
+    assert parallel_turns(program.kernels[step.kernel]) == (24 if columns == 768 else turns)
 
 
 def flattened(n: int, channels: int, size: int, outputs: int) -> Graph:
