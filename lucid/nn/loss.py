@@ -6,7 +6,7 @@ Each is reduced to the mean of its elements unless ``reduction`` says 'sum' or '
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from lucid.errors import ArgumentError, ArgumentTypeError
 from lucid.functions.arguments import fail, int_of
@@ -394,6 +394,38 @@ class MultiMarginLoss(_WeightedLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.multi_margin_loss(input, target, self.p, self.margin, self.weight, self.reduction)
+
+
+class CTCLoss(_Loss):
+    """The negative log-likelihood of sequences of classes, over all ways to spread them over the input's steps.
+
+    Called with ``(log_probs, targets, input_lengths, target_lengths)``, as ``F.ctc_loss`` documents them.
+
+    Args:
+        blank: the class that stands for none.
+        reduction: 'mean' (over the batch, of losses divided by their targets' lengths), 'sum' or 'none'.
+        zero_infinity: give 0 instead of infinity where a target does not fit into its input.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: an unknown ``reduction``; ``blank`` is not an int.
+        ShapeError, DTypeError, ArgumentError: when called, with arguments that do not fit.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> even = lucid.zeros(2, 1, 2).log_softmax(2)
+    >>> nn.CTCLoss()(even, lucid.tensor([[1]]), [2], [1])
+    Tensor(0.28768212)
+    """
+
+    def __init__(self, blank: int = 0, reduction: F.Reduction = "mean", zero_infinity: bool = False):
+        super().__init__(reduction)
+        self.blank = int_of("CTCLoss", "blank", blank)
+        self.zero_infinity = flag("CTCLoss", "zero_infinity", zero_infinity)
+
+    def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any) -> Tensor:
+        return F.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
+        )
 
 
 class HingeEmbeddingLoss(_Loss):
