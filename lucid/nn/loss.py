@@ -413,8 +413,8 @@ class CTCLoss(_Loss):
     >>> import lucid
     >>> from lucid import nn
     >>> even = lucid.zeros(2, 1, 2).log_softmax(2)
-    >>> nn.CTCLoss()(even, lucid.tensor([[1]]), [2], [1])
-    Tensor(0.28768212)
+    >>> round(nn.CTCLoss()(even, lucid.tensor([[1]]), [2], [1]).item(), 4)
+    0.2877
     """
 
     def __init__(self, blank: int = 0, reduction: F.Reduction = "mean", zero_infinity: bool = False):

@@ -62,13 +62,14 @@ class Adadelta(Optimizer):
         require_flags(self.name, group, ("maximize",))
 
     def buffers(self, p: Tensor, group: Group) -> dict[str, tuple[int, ...]]:
-        return {"square_avg": p.shape, "acc_delta": p.shape}
+        return {"step": (), "square_avg": p.shape, "acc_delta": p.shape}
 
     def update(self, p: Tensor, grad: Tensor, state: State, group: Group, live: Mapping[str, Any]) -> None:
         if group["maximize"]:
             grad = -grad
         if group["weight_decay"]:
             grad = grad + p * live["weight_decay"]
+        state["step"].copy_(state["step"] + 1.0)
         square = state["square_avg"] * live["rho"] + grad * grad * live["rest"]
         delta = sqrt(state["acc_delta"] + live["eps"]) / sqrt(square + live["eps"]) * grad
         state["square_avg"].copy_(square)

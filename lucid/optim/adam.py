@@ -74,7 +74,7 @@ class Adam(Optimizer):
     }
     switches = ("weight_decay", "amsgrad", "maximize")
     #: Whether parameters decay by themselves instead of through their gradient.
-    decoupled = False
+    fixed = {"decoupled_weight_decay": False}  # noqa: RUF012  # declared ClassVar in the base
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class Adam(Optimizer):
     def update(self, p: Tensor, grad: Tensor, state: State, group: Group, live: Mapping[str, Any]) -> None:
         if group["maximize"]:
             grad = -grad
-        value, grad = decayed(p, grad, group, live, self.decoupled)
+        value, grad = decayed(p, grad, group, live, self.fixed["decoupled_weight_decay"])
         step, mean, square = advanced(state, grad, live)
         if group["amsgrad"]:
             square = maximum(state["max_exp_avg_sq"], square)
@@ -141,7 +141,7 @@ class AdamW(Adam):
     Tensor([1.0], requires_grad=True)
     """
 
-    decoupled = True
+    fixed = {"decoupled_weight_decay": True}  # noqa: RUF012  # declared ClassVar in the base
 
     def __init__(
         self,

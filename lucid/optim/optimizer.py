@@ -68,6 +68,12 @@ class Optimizer:
     #: Hyperparameters of which the rule only asks whether they are zero or not, to leave work out.
     switches: ClassVar[tuple[str, ...]] = ()
 
+    #: Flags of PyTorch's groups that have one value here.
+    fixed: ClassVar[Mapping[str, bool]] = {}
+
+    #: State tensors that PyTorch does not keep, and what they come to once a step has been made.
+    implied: ClassVar[Mapping[str, float]] = {}
+
     def __init__(self, params: Iterable[Tensor] | Iterable[Group], defaults: Mapping[str, Any]):
         self.defaults = dict(defaults)
         self.param_groups: list[Group] = []

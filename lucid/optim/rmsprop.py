@@ -79,13 +79,14 @@ class RMSprop(Optimizer):
 
     def buffers(self, p: Tensor, group: Group) -> dict[str, tuple[int, ...]]:
         wanted = {"square_avg": True, "momentum_buffer": group["momentum"], "grad_avg": group["centered"]}
-        return {name: p.shape for name, yes in wanted.items() if yes}
+        return {"step": (), **{name: p.shape for name, yes in wanted.items() if yes}}
 
     def update(self, p: Tensor, grad: Tensor, state: State, group: Group, live: Mapping[str, Any]) -> None:
         if group["maximize"]:
             grad = -grad
         if group["weight_decay"]:
             grad = grad + p * live["weight_decay"]
+        state["step"].copy_(state["step"] + 1.0)
         square = state["square_avg"] * live["alpha"] + grad * grad * live["rest"]
         state["square_avg"].copy_(square)
         if group["centered"]:

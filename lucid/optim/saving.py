@@ -1,4 +1,4 @@
-"""State dicts of optimizers: parameters are numbered in the order of the groups, as in PyTorch."""
+"""State dicts of optimizers: parameters are numbered in the order of the groups, as in PyTorch, whose own are taken."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from lucid.promotion import as_tensor
 if TYPE_CHECKING:
     from lucid.optim.optimizer import Group, Optimizer
     from lucid.tensor import Tensor
+
+
+#: What PyTorch's groups say of how it computes, which is of no effect on what.
+_IMPLEMENTATION = frozenset(("foreach", "fused", "capturable", "differentiable"))
 
 
 def state_dict(optimizer: Optimizer) -> dict[str, Any]:
@@ -42,6 +46,9 @@ def load_state_dict(optimizer: Optimizer, given: Mapping[str, Any]) -> None:
         for p, number in zip(own["params"], new["params"], strict=True):
             values = _tensors(states.get(number, {}), number, problems)
             expected = optimizer.buffers(p, new) if values else {}
+            for name, implied in optimizer.implied.items():
+                if name in expected and name not in values:
+                    values[name] = as_tensor(implied)
             for name in [*expected, *[n for n in values if n not in expected]]:
                 if name not in values:
                     problems.append(f"state {number}: {name} is missing")
@@ -68,6 +75,10 @@ def _groups(optimizer: Optimizer, given: Any, op: str) -> list[Group]:
         fail(StateError(f"groups of {sizes} parameters do not fit an optimizer with groups of {own}", op=op))
     groups = []
     for group in given:
+        group = {key: value for key, value in group.items() if key not in _IMPLEMENTATION}
+        for key, value in optimizer.fixed.items():
+            if group.pop(key, value) != value:
+                fail(StateError(f"{key} is {value} in {optimizer.name}, and not {not value}", op=op))
         unknown = [key for key in group if key not in {"params", *optimizer.defaults, *optimizer.scheduled}]
         if unknown:
             fail(StateError(f"{', '.join(unknown)} are not hyperparameters of {optimizer.name}", op=op))
@@ -83,6 +94,8 @@ def _groups(optimizer: Optimizer, given: Any, op: str) -> list[Group]:
 def _tensors(state: Mapping[str, Any], number: int, problems: list[str]) -> dict[str, Tensor]:
     values: dict[str, Tensor] = {}
     for name, value in state.items():
+        if value is None:  # what PyTorch keeps for a momentum of 0
+            continue
         try:
             values[name] = as_tensor(value)
         except LucidError as error:

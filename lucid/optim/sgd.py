@@ -42,6 +42,7 @@ class SGD(Optimizer):
         "dampening": lambda group: group["dampening"],
         "weight_decay": lambda group: group["weight_decay"],
     }
+    implied = {"started": 1.0}  # noqa: RUF012  # declared ClassVar in the base
     switches = ("momentum", "dampening", "weight_decay", "nesterov", "maximize")
 
     def __init__(

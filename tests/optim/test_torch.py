@@ -40,6 +40,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("RAdam", {}),
     ("RAdam", {"betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
     ("RAdam", {"betas": (0.9, 0.6), "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("Rprop", {}),
+    ("Rprop", {"etas": (0.3, 1.5), "step_sizes": (1e-3, 0.2), "maximize": True}),
 ]
 
 
@@ -97,3 +99,92 @@ def test_training_a_net() -> None:
         losses.append((loss.item(), expected.item()))
     assert losses[-1][0] < 0.85 * losses[0][0]
     np.testing.assert_allclose(*np.array(losses).T, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES, ids=str)
+def test_state_dicts_of_torch_load(name: str, options: dict[str, Any]) -> None:
+    """Five steps in PyTorch, then five in both libraries."""
+    rng = np.random.default_rng(2)
+    start = rng.standard_normal((3, 4))
+    theirs = torch.nn.Parameter(torch.tensor(start))
+    oracle = getattr(torch.optim, name)([theirs], lr=0.1, **options)
+    for t in range(10):
+        if t == 5:
+            ours = nn.Parameter(theirs.detach().numpy().copy())
+            optimizer = getattr(optim, name)([ours], lr=3.0)
+            optimizer.load_state_dict(oracle.state_dict())
+        gradient = rng.standard_normal(start.shape)
+        theirs.grad = torch.tensor(gradient)
+        oracle.step()
+        if t >= 5:
+            ours.grad = lucid.tensor(gradient)
+            optimizer.step()
+    tolerance = 1e-6 if name == "NAdam" else 1e-12
+    np.testing.assert_allclose(ours.numpy(), theirs.detach().numpy(), rtol=tolerance, atol=tolerance)
+
+
+def test_another_rule_of_torch_is_refused() -> None:
+    theirs = torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))])
+    with pytest.raises(lucid.errors.StateError, match="decoupled_weight_decay is False in Adam"):
+        optim.Adam([nn.Parameter(lucid.ones(2))]).load_state_dict(theirs.state_dict())
+
+
+def rosenbrock(points: list[Any]) -> Any:
+    x, y = points[0], points[1]
+    return ((1.0 - x) ** 2 + 10.0 * (y - x * x) ** 2).sum()
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")  # which PyTorch does
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lr": 0.1},
+        {"lr": 0.5, "max_iter": 4, "history_size": 2},
+        {"line_search_fn": "strong_wolfe"},
+        {"line_search_fn": "strong_wolfe", "lr": 5.0, "history_size": 3, "max_iter": 6},
+        {"line_search_fn": "strong_wolfe", "lr": 0.001, "max_eval": 9},
+    ],
+    ids=str,
+)
+def test_lbfgs(options: dict[str, Any]) -> None:
+    """The same way down a curved valley, resumed in the middle from PyTorch's state and from Lucid's own."""
+    start = [np.array([-1.2, 0.5, 2.0]), np.array([1.0, -0.3, 0.7])]
+    ours, theirs = [nn.Parameter(a) for a in start], [torch.nn.Parameter(torch.tensor(a)) for a in start]
+    optimizer, oracle = optim.LBFGS(ours, **options), torch.optim.LBFGS(theirs, **options)
+
+    def descend(minimiser: Any, points: list[Any]) -> float:
+        def closure() -> Any:
+            minimiser.zero_grad()
+            loss = rosenbrock(points)
+            loss.backward()
+            return loss
+
+        return float(minimiser.step(closure).detach())
+
+    for t in range(6):
+        if t in (2, 4):
+            state = (oracle if t == 2 else optimizer).state_dict()
+            optimizer = optim.LBFGS(ours)
+            optimizer.load_state_dict(state)
+        np.testing.assert_allclose(descend(optimizer, ours), descend(oracle, theirs), rtol=1e-6, atol=1e-12)
+        for p, q in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=1e-6, atol=1e-8)
+        counts = oracle.state_dict()["state"][0]
+        assert optimizer.state_dict()["state"][0]["func_evals"] == counts["func_evals"]
+        assert optimizer.state_dict()["state"][0]["n_iter"] == counts["n_iter"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda p: optim.LBFGS([p]).step(), "closure"),
+        (lambda p: optim.LBFGS([p], line_search_fn="armijo"), "strong_wolfe"),
+        (lambda p: optim.LBFGS([p], max_iter=0), "at least 1"),
+        (lambda p: optim.LBFGS([{"params": [p]}, {"params": [nn.Parameter(p)]}]), "one vector"),
+        (lambda p: optim.Rprop([p], etas=(1.2, 0.5)), "below 1 and above 1"),
+        (lambda p: optim.Rprop([p], step_sizes=3), "two numbers"),
+    ],
+)
+def test_wrong_uses(wrong: Any, words: str) -> None:
+    with pytest.raises(lucid.errors.LucidError, match=words):
+        wrong(nn.Parameter(lucid.ones(2)))

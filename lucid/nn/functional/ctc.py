@@ -58,8 +58,8 @@ def ctc_loss(
 
     >>> import lucid
     >>> even = lucid.zeros(2, 1, 2).log_softmax(2)
-    >>> ctc_loss(even, lucid.tensor([[1]]), [2], [1])
-    Tensor(0.28768212)
+    >>> round(ctc_loss(even, lucid.tensor([[1]]), [2], [1]).item(), 4)
+    0.2877
     """
     op = "ctc_loss"
     x = floating(as_tensor(log_probs, op, "log_probs"))
