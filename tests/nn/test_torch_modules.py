@@ -74,6 +74,7 @@ def activation(value: Any) -> Any:
         attention = value.self_attn
         sizes = (attention.embed_dim, attention.num_heads, value.linear1.out_features, value.dropout.p)
         options = {"batch_first": attention.batch_first, "bias": value.linear1.bias is not None}
+        options["activation"] = activation(value.activation)
         return nn.TransformerEncoderLayer(*sizes, norm_first=value.norm_first, **options)
     if isinstance(value, torch.nn.Module):
         return getattr(nn, type(value).__name__)()
