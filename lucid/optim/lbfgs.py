@@ -74,8 +74,6 @@ class LBFGS(Optimizer):
                 "line_search_fn": line_search_fn,
             },
         )
-        if len(self.param_groups) != 1:
-            fail(ArgumentError(f"{len(self.param_groups)} groups are given, but all is one vector", op=self.name))
         #: What goes on from one step to the next, by PyTorch's names.
         self._kept: dict[str, Any] = {"func_evals": 0, "n_iter": 0}
 
@@ -91,6 +89,16 @@ class LBFGS(Optimizer):
                     f"line_search_fn={group['line_search_fn']!r} must be None or 'strong_wolfe'", op=self.name
                 )
             )
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Add the only group.
+
+        Raises:
+            ArgumentError: there is one.
+        """
+        if self.param_groups:
+            fail(ArgumentError("there is a group already, and all its parameters are one vector", op=self.name))
+        super().add_param_group(group)
 
     # --- the vector ---
     @property
