@@ -9,11 +9,11 @@ GOLDEN = $$(grep -rl 'golden: Golden' --include='test_*.py' tests)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check golden bench clean
+.PHONY: help demo test test-guarded check golden bench clean
 
 help:  ## this list
 	@echo "make TARGET, where TARGET is one of"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "PYTHON=... chooses the interpreter of the virtual environment, $(VENV)."
 
 demo: $(VENV)/has-demo  ## train a conv net on real digits, eagerly and compiled, and compare (two minutes)
@@ -21,6 +21,9 @@ demo: $(VENV)/has-demo  ## train a conv net on real digits, eagerly and compiled
 
 test: $(VENV)/has-test  ## run the tests; ARGS="-k conv2d" chooses some
 	$(BIN)/python -m pytest -n auto $(ARGS)
+
+test-guarded: $(VENV)/has-test  ## the tests of compiled code, its memory between pages that cannot be touched
+	for place in end begin; do LUCID_GUARD=$$place $(BIN)/python -m pytest -n auto $(ARGS) || exit 1; done
 
 check: $(VENV)/has-check  ## lint, formatting and types
 	$(BIN)/ruff check .

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 
@@ -15,6 +17,15 @@ os.environ["LUCID_CACHE_DIR"] = "off"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden instead of comparing with it")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _guarded_memory() -> Iterator[None]:
+    """With ``LUCID_GUARD=end`` or ``begin``, compiled code's memory ends or begins where no access is allowed."""
+    from tests.guard import PLACE, guard
+
+    with guard() if PLACE else nullcontext():
+        yield
 
 
 @pytest.fixture

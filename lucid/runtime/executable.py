@@ -215,7 +215,8 @@ class Executable:
                 target = arrays[self.in_place[k]]
                 np.copyto(target, results[k])
                 results[k] = target
-            self.mark = mark
+            # A copy that was made for this call is gone: the next call has to look at its array again.
+            self.mark = None if _nothing in self._last else mark
         return results
 
     def again(self, moved: Sequence[tuple[int, Array]], mark: int) -> Array | None:
@@ -270,6 +271,11 @@ class Executable:
             self._last[k] = _nothing
         self._table[FIRST + k] = address(array)
         return array
+
+    def forget(self) -> None:
+        """Take nothing from the last call: the next one packs its parameters again."""
+        with self._lock:
+            self.mark, self._fresh = None, False
 
     def samples(self) -> list[Array]:
         """An array for every input: the last call's where they still live, else normal random floats, and zeros."""

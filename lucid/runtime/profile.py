@@ -99,6 +99,7 @@ def profile(executable: Executable, arrays: Sequence[Array], repeats: int = 5) -
             times += spent
         best = [min(pair) for pair in zip(best, times, strict=True)] if best else times
     del results
+    executable.forget()  # the arguments may have been samples, made up
     return [_judged(program, step, seconds) for step, seconds in zip(program.steps, best, strict=True)]
 
 

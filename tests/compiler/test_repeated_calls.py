@@ -131,6 +131,30 @@ def test_looking_inside_in_between() -> None:
             np.testing.assert_array_equal(compiled(x).numpy(), wanted)
 
 
+def test_a_constant_that_is_not_contiguous_is_copied_for_every_call() -> None:
+    """The copy's memory is somebody else's after the call."""
+    factor = lucid.randn(300, 400).T + 1.0
+    assert not factor._data.flags.c_contiguous
+    scaled = lucid.compile(lambda x: x * factor)
+    x = lucid.randn(400, 300)
+    wanted = (x * factor).numpy()
+    for _ in range(4):
+        others = [lucid.zeros(400, 300) for _ in range(3)]
+        np.testing.assert_array_equal(scaled(x).numpy(), wanted)
+        del others
+
+
+def test_profiling_leaves_packed_parameters_as_they_are() -> None:
+    """A constant that is not contiguous is not remembered; samples are made up in its place."""
+    weight = lucid.randn(40, 40).T * 1.0
+    assert not weight._data.flags.c_contiguous
+    compiled = lucid.compile(lambda x: lucid.relu(nn.functional.linear(x, weight)))
+    x = lucid.randn(30, 40)
+    wanted = compiled(x).numpy()
+    compiled.explain(measure=True)
+    np.testing.assert_array_equal(compiled(x).numpy(), wanted)
+
+
 def test_several_threads_while_values_change() -> None:
     factor = lucid.tensor(np.zeros(64, np.float32))
     scale = lucid.compile(lambda x: x * 0 + factor)

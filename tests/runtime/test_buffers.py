@@ -10,6 +10,7 @@ import pytest
 
 import lucid
 from lucid.runtime import buffers
+from tests.guard import plain_memory
 
 F32 = np.dtype(np.float32)
 LARGE = (buffers.SMALLEST,)
@@ -109,6 +110,7 @@ def test_results_of_a_compiled_function_keep_their_values() -> None:
             assert (views[k] == 2.0 * k).all()
 
 
+@plain_memory
 def test_memory_is_reused_from_call_to_call() -> None:
     double = lucid.compile(lambda x: x * 2.0)
     x = lucid.ones((200, 200))

@@ -17,6 +17,7 @@ from lucid.ops import conv2d, conv2d_weight_grad, matmul, tanh
 from lucid.runtime.ceilings import Peaks, peaks
 from lucid.runtime.executable import build
 from lucid.runtime.profile import profile, report
+from tests.guard import plain_memory
 
 WINDOW = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
 
@@ -88,6 +89,7 @@ def test_explain_measures_kernels() -> None:
     assert "of peak" not in f.explain()
 
 
+@plain_memory
 @pytest.mark.parametrize("alive", [True, False])
 def test_samples_are_the_last_arguments_while_they_live(alive: bool) -> None:
     x = value(4, 4)
