@@ -1,9 +1,10 @@
 """The thread pool: workers that wait in machine code of our own, and share the turns of a kernel's parallel loop.
 
-A fork and join costs a fraction of a microsecond, because nobody leaves native code: a worker spins briefly for the
-next task and then sleeps on a futex; the caller publishes a numbered task in pieces, takes pieces like everybody
-else, and waits until all are finished. Each worker is a Python thread inside one foreign call, which holds no
-interpreter lock.
+A fork and join costs a microsecond or less, because nobody leaves native code: a worker spins briefly for the next
+task and then sleeps on a futex; the caller publishes a numbered task in pieces, does its own like everybody else, and
+waits until all are finished. A thread's own pieces are the same part of every task, so that it mostly reads what it
+wrote itself; when they are done, it takes those that others left. Each worker is a Python thread inside one foreign
+call, which holds no interpreter lock.
 
 How a task is split never changes a result: every element is computed by one thread, in one order.
 """
@@ -29,11 +30,18 @@ from lucid.runtime.threadpool_control import offer
 #: Turns of a waiting loop before a worker sleeps (some tens of microseconds), and before the caller yields its core.
 _SPINS = 4000
 
-#: The words of the pool's memory (64-bit). The ticket holds the task's number in its low half and the next piece to do
-#: in its high half: whoever moves it on by compare-and-swap owns that piece, and nobody can take one of an older task.
-_TICKET, _TASK, _ARGUMENTS, _TURNS, _PIECES, _THREADS, _SLEEPERS, _FINISHED, _WORDS = 0, 8, 9, 10, 11, 12, 16, 24, 32
+#: The words of the pool's memory (64-bit), on lines of the cache that change hands as little as can be, because that
+#: takes up to half a microsecond where threads run far apart. First the task's number; then of two tasks, an even one
+#: and an odd one, what to call, its arguments and its turns: a worker that comes late still reads those of its task.
+_THREADS, _TASKS, _TASK_WORDS = 1, 2, 3
+#: Workers who sleep; pieces that workers finished, of all tasks ever, and how many they are when this task is done.
+_SLEEPERS, _FINISHED, _GOAL = 16, 32, 48
+#: Then each thread's ticket, so many words apart: the number of a task, and in the low byte how many of the thread's
+#: own pieces of it are taken. A ticket of an older task counts as none taken, and thus nobody has to clear it.
+_TICKETS, _APART = 64, 16
 
-#: Pieces that a task is cut into for each thread: one whose core is busy elsewhere then leaves its work to the others.
+#: Pieces that a task is cut into for each thread, fewer than a byte counts: one whose core is busy elsewhere then
+#: leaves its work to the others.
 _PIECES_PER_THREAD = 4
 
 _LINUX_FUTEX = {"x86_64": 202, "aarch64": 98}
@@ -52,7 +60,7 @@ def _native(target: Target) -> str:
         sleep = "%slept = call i32 @usleep(i32 50)"
         declare = "declare i32 @usleep(i32)"
     else:
-        # FUTEX_WAIT and FUTEX_WAKE on private memory, on the low half of the generation.
+        # FUTEX_WAIT and FUTEX_WAKE on private memory, on the low half of the number.
         call = f"call i64 (i64, ...) @syscall(i64 {futex}, ptr %pool"
         wake = f"%woken = {call}, i64 129, i64 2147483647, ptr null, ptr null, i64 0)"
         sleep = f"%half = trunc i64 %last to i32\n  %slept = {call}, i64 128, i32 %half, ptr null, ptr null, i64 0)"
@@ -67,21 +75,31 @@ def _native(target: Target) -> str:
 
     return f"""target triple = "{target.triple}"
 
-define internal void @publish(ptr %pool, ptr %task, ptr %arguments, i64 %turns, i64 %pieces) nounwind {{
-{word("to", _TASK)}
-{word("ao", _ARGUMENTS)}
-{word("no", _TURNS)}
-{word("po", _PIECES)}
-{word("fo", _FINISHED)}
+define internal ptr @slot(ptr %pool, i64 %number) nounwind {{
+  %odd = and i64 %number, 1
+  %skip = mul i64 %odd, {_TASK_WORDS}
+  %at = add i64 %skip, {_TASKS}
+  %slot = getelementptr i64, ptr %pool, i64 %at
+  ret ptr %slot
+}}
+
+define internal i64 @pieces(i64 %turns, i64 %threads) nounwind {{
+  %most = mul i64 %threads, {_PIECES_PER_THREAD}
+  %few = icmp ult i64 %turns, %most
+  %pieces = select i1 %few, i64 %turns, i64 %most
+  ret i64 %pieces
+}}
+
+define internal void @publish(ptr %pool, ptr %task, ptr %arguments, i64 %turns) nounwind {{
 {word("so", _SLEEPERS)}
+  %old = load atomic i64, ptr %pool monotonic, align 8
+  %number = add i64 %old, 1
+  %to = call ptr @slot(ptr %pool, i64 %number)
+  %ao = getelementptr i64, ptr %to, i64 1
+  %no = getelementptr i64, ptr %to, i64 2
   store ptr %task, ptr %to
   store ptr %arguments, ptr %ao
   store i64 %turns, ptr %no
-  store i64 %pieces, ptr %po
-  store atomic i64 0, ptr %fo monotonic, align 8
-  %old = load atomic i64, ptr %pool monotonic, align 8
-  %next = add i64 %old, 1
-  %number = and i64 %next, 4294967295
   store atomic i64 %number, ptr %pool seq_cst, align 8
   %sleepers = load atomic i64, ptr %so seq_cst, align 8
   %asleep = icmp sgt i64 %sleepers, 0
@@ -93,23 +111,35 @@ out:
   ret void
 }}
 
-define internal void @work(ptr %pool, i64 %number, ptr %task, ptr %arguments, i64 %turns, i64 %pieces,
-                           i64 %who) nounwind {{
-{word("fo", _FINISHED)}
+define internal i64 @take(ptr %pool, i64 %number, ptr %task, ptr %arguments, i64 %turns, i64 %pieces, i64 %threads,
+                          i64 %whose, i64 %who) nounwind {{
+  %at = mul i64 %whose, {_APART}
+  %from = add i64 %at, {_TICKETS}
+  %ticket = getelementptr i64, ptr %pool, i64 %from
+  %low = mul i64 %pieces, %whose
+  %next = add i64 %low, %pieces
+  %begin = udiv i64 %low, %threads
+  %stop = udiv i64 %next, %threads
   br label %look
 look:
-  %ticket = load atomic i64, ptr %pool acquire, align 8
-  %current = and i64 %ticket, 4294967295
-  %same = icmp eq i64 %current, %number
-  %piece = lshr i64 %ticket, 32
-  %left = icmp ult i64 %piece, %pieces
-  %open = and i1 %same, %left
+  %taken = phi i64 [ 0, %0 ], [ %taken, %claim ], [ %more, %do ]
+  %seen = load atomic i64, ptr %ticket acquire, align 8
+  %of = lshr i64 %seen, 8
+  %same = icmp eq i64 %of, %number
+  %count = and i64 %seen, 255
+  %mine = select i1 %same, i64 %count, i64 0
+  %piece = add i64 %begin, %mine
+  %current = icmp ule i64 %of, %number
+  %left = icmp ult i64 %piece, %stop
+  %open = and i1 %current, %left
   br i1 %open, label %claim, label %out
 claim:
-  %moved = add i64 %ticket, 4294967296
-  %swap = cmpxchg ptr %pool, i64 %ticket, i64 %moved acq_rel acquire
-  %mine = extractvalue {{ i64, i1 }} %swap, 1
-  br i1 %mine, label %do, label %look
+  %moved = add i64 %mine, 1
+  %high = shl i64 %number, 8
+  %wanted = or i64 %high, %moved
+  %swap = cmpxchg ptr %ticket, i64 %seen, i64 %wanted acq_rel acquire
+  %got = extractvalue {{ i64, i1 }} %swap, 1
+  br i1 %got, label %do, label %look
 do:
   %after = add i64 %piece, 1
   %a = mul i64 %turns, %piece
@@ -117,10 +147,39 @@ do:
   %first = udiv i64 %a, %pieces
   %end = udiv i64 %b, %pieces
   call void %task(ptr %arguments, i64 %first, i64 %end, i64 %who)
-  %count = atomicrmw add ptr %fo, i64 1 release
+  %more = add i64 %taken, 1
   br label %look
 out:
-  ret void
+  ret i64 %taken
+}}
+
+define internal i64 @work(ptr %pool, i64 %number, ptr %task, ptr %arguments, i64 %turns, i64 %who) nounwind {{
+{word("co", _THREADS)}
+{word("fo", _FINISHED)}
+  %threads = load i64, ptr %co
+  %pieces = call i64 @pieces(i64 %turns, i64 %threads)
+  %helps = icmp ne i64 %who, 0
+  br label %next
+next:
+  %k = phi i64 [ 0, %0 ], [ %k1, %told ]
+  %sum = phi i64 [ 0, %0 ], [ %sum1, %told ]
+  %on = add i64 %who, %k
+  %whose = urem i64 %on, %threads
+  %taken = call i64 @take(ptr %pool, i64 %number, ptr %task, ptr %arguments, i64 %turns, i64 %pieces, i64 %threads,
+                          i64 %whose, i64 %who)
+  %some = icmp ne i64 %taken, 0
+  %tell = and i1 %some, %helps
+  br i1 %tell, label %finish, label %told
+finish:
+  %before = atomicrmw add ptr %fo, i64 %taken release
+  br label %told
+told:
+  %sum1 = add i64 %sum, %taken
+  %k1 = add i64 %k, 1
+  %again = icmp ult i64 %k1, %threads
+  br i1 %again, label %next, label %out
+out:
+  ret i64 %sum1
 }}
 
 define void @parallel(ptr %pool, ptr %task, ptr %arguments, i64 %turns) nounwind {{
@@ -132,19 +191,21 @@ serial:
 several:
 {word("co", _THREADS)}
 {word("fo", _FINISHED)}
-  %count = load i64, ptr %co
-  %most = mul i64 %count, {_PIECES_PER_THREAD}
-  %few = icmp ult i64 %turns, %most
-  %pieces = select i1 %few, i64 %turns, i64 %most
-  call void @publish(ptr %pool, ptr %task, ptr %arguments, i64 %turns, i64 %pieces)
-  %ticket = load atomic i64, ptr %pool monotonic, align 8
-  %number = and i64 %ticket, 4294967295
-  call void @work(ptr %pool, i64 %number, ptr %task, ptr %arguments, i64 %turns, i64 %pieces, i64 0)
+{word("go", _GOAL)}
+  call void @publish(ptr %pool, ptr %task, ptr %arguments, i64 %turns)
+  %number = load atomic i64, ptr %pool monotonic, align 8
+  %own = call i64 @work(ptr %pool, i64 %number, ptr %task, ptr %arguments, i64 %turns, i64 0)
+  %threads = load i64, ptr %co
+  %pieces = call i64 @pieces(i64 %turns, i64 %threads)
+  %others = sub i64 %pieces, %own
+  %before = load i64, ptr %go
+  %goal = add i64 %before, %others
+  store i64 %goal, ptr %go
   br label %spin
 spin:
   %n = phi i64 [ 0, %several ], [ %n1, %again ]
   %done = load atomic i64, ptr %fo acquire, align 8
-  %ready = icmp eq i64 %done, %pieces
+  %ready = icmp eq i64 %done, %goal
   br i1 %ready, label %out, label %wait
 wait:
   {pause}
@@ -161,19 +222,14 @@ out:
 }}
 
 define void @worker(ptr %pool, i64 %start, i64 %who) nounwind {{
-{word("to", _TASK)}
-{word("ao", _ARGUMENTS)}
-{word("no", _TURNS)}
-{word("po", _PIECES)}
 {word("so", _SLEEPERS)}
   br label %idle
 idle:
-  %last = phi i64 [ %start, %0 ], [ %number, %share ], [ %last, %rest ]
+  %last = phi i64 [ %start, %0 ], [ %number, %share ], [ %last, %rest ], [ %last, %take ]
   br label %spin
 spin:
   %n = phi i64 [ 0, %idle ], [ %n1, %wait ]
-  %ticket = load atomic i64, ptr %pool acquire, align 8
-  %number = and i64 %ticket, 4294967295
+  %number = load atomic i64, ptr %pool acquire, align 8
   %new = icmp ne i64 %number, %last
   br i1 %new, label %take, label %wait
 wait:
@@ -187,21 +243,27 @@ rest:
   %after = atomicrmw sub ptr %so, i64 1 seq_cst
   br label %idle
 take:
-  %task = load ptr, ptr %to
+  %to = call ptr @slot(ptr %pool, i64 %number)
+  %ao = getelementptr i64, ptr %to, i64 1
+  %no = getelementptr i64, ptr %to, i64 2
+  %task = load atomic ptr, ptr %to acquire, align 8
+  %arguments = load atomic ptr, ptr %ao acquire, align 8
+  %turns = load atomic i64, ptr %no acquire, align 8
+  %now = load atomic i64, ptr %pool acquire, align 8
+  %late = icmp ne i64 %now, %number
+  br i1 %late, label %idle, label %known
+known:
   %stop = icmp eq ptr %task, null
   br i1 %stop, label %out, label %share
 share:
-  %arguments = load ptr, ptr %ao
-  %turns = load i64, ptr %no
-  %pieces = load i64, ptr %po
-  call void @work(ptr %pool, i64 %number, ptr %task, ptr %arguments, i64 %turns, i64 %pieces, i64 %who)
+  %done = call i64 @work(ptr %pool, i64 %number, ptr %task, ptr %arguments, i64 %turns, i64 %who)
   br label %idle
 out:
   ret void
 }}
 
 define void @stop(ptr %pool) nounwind {{
-  call void @publish(ptr %pool, ptr null, ptr null, i64 0, i64 0)
+  call void @publish(ptr %pool, ptr null, ptr null, i64 0)
   ret void
 }}
 
@@ -262,9 +324,10 @@ class ThreadPool:
 
     def _start(self) -> None:
         assert self._module is not None
-        memory = np.zeros(_WORDS + 8, np.uint64)
-        skip = -memory.ctypes.data % 64 // 8
-        self._memory = memory[skip : skip + _WORDS]
+        words = _TICKETS + self.size * _APART
+        memory = np.zeros(words + _APART, np.uint64)
+        skip = -memory.ctypes.data % (8 * _APART) // 8
+        self._memory = memory[skip : skip + words]
         self._memory[_THREADS] = self.size
         address = self._module.address("worker")
         work = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(address)

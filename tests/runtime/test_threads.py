@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from collections.abc import Iterator
@@ -13,12 +14,14 @@ import lucid
 from lucid import ops
 from lucid.autodiff import gradients
 from lucid.codegen.module import parallel_turns, split_parallel
+from lucid.codegen.target import Target
 from lucid.codegen.text import parse_kernel
 from lucid.errors import ArgumentError, ArgumentTypeError, CodegenError
 from lucid.ir.graph import Graph, Node, input_node
 from lucid.ir.types import TensorType, float32
 from lucid.runtime.executable import Executable, build
-from lucid.runtime.threads import available_threads, get_num_threads, set_num_threads
+from lucid.runtime.jit import CompiledModule, compile_object
+from lucid.runtime.threads import POOL, available_threads, get_num_threads, set_num_threads
 
 
 @pytest.fixture(autouse=True)
@@ -165,3 +168,51 @@ def test_threadpoolctl_knows_the_pool() -> None:
         assert get_num_threads() == 3
     finally:
         set_num_threads(before)
+
+
+_COUNTING = """target triple = "{triple}"
+
+define void @count(ptr %counters, i64 %first, i64 %end, i64 %who) nounwind {{
+  br label %turn
+turn:
+  %k = phi i64 [ %first, %0 ], [ %next, %turn ]
+  %counter = getelementptr i64, ptr %counters, i64 %k
+  %before = atomicrmw add ptr %counter, i64 1 monotonic
+  %next = add i64 %k, 1
+  %again = icmp slt i64 %next, %end
+  br i1 %again, label %turn, label %out
+out:
+  ret void
+}}
+
+define void @tasks(ptr %parallel, ptr %pool, ptr %counters, i64 %many) nounwind {{
+  br label %task
+task:
+  %k = phi i64 [ 0, %0 ], [ %next, %task ]
+  %rest = urem i64 %k, 37
+  %turns = add i64 %rest, 1
+  call void %parallel(ptr %pool, ptr @count, ptr %counters, i64 %turns)
+  %next = add i64 %k, 1
+  %again = icmp slt i64 %next, %many
+  br i1 %again, label %task, label %out
+out:
+  ret void
+}}
+"""
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_every_turn_of_many_short_tasks_is_done_once(count: int) -> None:
+    """More threads than cores: workers come late, to tasks that are over, and to pieces that others took."""
+    target = Target.host()
+    module = CompiledModule([compile_object(_COUNTING.format(triple=target.triple), target)])
+    tasks = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64)(module.address("tasks"))
+    set_num_threads(count)
+    parallel, pool = POOL.function(), POOL.take()
+    counters = np.zeros(37, np.int64)
+    rounds = 300
+    try:
+        tasks(parallel, pool, counters.ctypes.data, 37 * rounds)
+    finally:
+        POOL.give()
+    np.testing.assert_array_equal(counters, rounds * np.arange(37, 0, -1))
