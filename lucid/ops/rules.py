@@ -9,11 +9,12 @@ import math
 from collections.abc import Sequence
 
 from lucid.ir.graph import Node
-from lucid.ir.rewrite import Apply, Rule, Value, declare
+from lucid.ir.rewrite import Apply, Rule, Value, declare, literal
 from lucid.ir.types import DType, Shape, bool_, is_float, is_integer
 from lucid.ops.leaf import constant
 from lucid.ops.logic import where
 from lucid.ops.movement import broadcast_to, flip, reshape, transpose
+from lucid.ops.pool import max_pool2d, max_pool2d_input_grad
 from lucid.ops.reduce import reduced_shape
 from lucid.ops.slicing import concat, pad, slice_
 from lucid.ops.unary import abs_, cast
@@ -328,5 +329,36 @@ declare(
         "reshape of a reduction",
         tuple(Apply("reshape", [Apply(op, [x], name="c")]) for op in _REDUCTIONS),
         _keeps_dimensions,
+    ),
+)
+
+# --- pooling ----------------------------------------------------------------------------------------------------------
+
+
+def _choice_among_maxima(node: Node, b: Node, c: Node, d: Node, x: Node) -> Node | None:
+    """What a window chose is at most 0 where its maximum is, and nothing else of the image gets a cotangent: the
+    gradient of relu before max pooling needs the maxima alone.
+    """
+    attrs = {k: v for k, v in c.attrs.items() if k != "input_size"}
+    if d.attrs != attrs or x.type is not node.type:
+        return None
+    zero = constant(value=0.0, shape=(), dtype=node.dtype)
+    return max_pool2d_input_grad(where(max_pool2d(x, **attrs) <= zero, zero, b), d, **c.attrs)
+
+
+declare(
+    Rule(
+        "where(x <= 0, 0, gradient of max pooling x)",
+        (
+            Apply(
+                "where",
+                [
+                    x <= 0,
+                    literal(0),
+                    Apply("max_pool2d_input_grad", [b, Apply("max_pool2d_index", [x], name="d")], name="c"),
+                ],
+            ),
+        ),
+        _choice_among_maxima,
     ),
 )

@@ -36,6 +36,9 @@ def constant(name: str, value: str, dtype: str = "f32", shape: str = "()") -> st
     return f"%{name} = constant() {{value={value}, shape={shape}, dtype={dtype}}} : {dtype}[{sizes}] "
 
 
+#: Windows that overlap.
+POOLING = "kernel_size=(2, 3), stride=(2, 1), padding=((0, 1), (1, 1)), dilation=(1, 1)"
+
 #: Rule, inputs, body: the rule must fire in each.
 CASES: list[tuple[str, str, str]] = [
     ("whole number of a float dtype", "%x: f32[4]", constant("0", "3") + "%1 = mul(%x, %0) : f32[4] return %1"),
@@ -190,6 +193,15 @@ CASES: list[tuple[str, str, str]] = [
         "reshape of a reduction",
         "%x: f32[2,3,4]",
         "%0 = max(%x) {axes=(1,), keepdims=true} : f32[2,1,4] %1 = reshape(%0) {shape=(2, 4)} : f32[2,4] return %1",
+    ),
+    (
+        "where(x <= 0, 0, gradient of max pooling x)",
+        "%x: f32[2,3,5,4], %g: f32[2,3,3,4]",
+        constant("0", "0.0")
+        + "%1 = le(%x, %0) : bool[2,3,5,4] "
+        + f"%2 = max_pool2d_index(%x) {{{POOLING}}} : u8[2,3,3,4] "
+        + f"%3 = max_pool2d_input_grad(%g, %2) {{input_size=(5, 4), {POOLING}}} : f32[2,3,5,4] "
+        + "%4 = where(%1, %0, %3) : f32[2,3,5,4] return %4",
     ),
 ]
 
