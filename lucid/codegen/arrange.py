@@ -9,10 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping
 from dataclasses import replace
+from math import ceil
 from typing import NamedTuple
 
 from lucid.codegen.access import halo_needed
 from lucid.codegen.layout import Layout
+from lucid.codegen.panels import (
+    Cut,
+    Piece,
+    cut_into,
+    extended,
+    first_panel,
+    is_filter,
+    of_panels,
+    operand_order,
+    pieces_of,
+)
 from lucid.codegen.phases import together
 from lucid.codegen.spec import KernelSpec, Store, affine_axes
 from lucid.codegen.strategy import (
@@ -27,7 +39,7 @@ from lucid.codegen.strategy import (
     wanted,
 )
 from lucid.codegen.target import Target
-from lucid.codegen.winograd import Slide, pays, slide_of
+from lucid.codegen.winograd import Slide, beyond, pays, slide_of
 from lucid.codegen.winograd_gradient import gradient_pays
 from lucid.ir.expr import Axis, Expr, Load, Operand, Reduce, axes, index, loads, rewrite, walk
 from lucid.ir.graph import OPS, Node
@@ -127,7 +139,7 @@ class _Arranger:
             return None
         reduce, vector, other = _operands(spec, wish)
         slide = slide_of(other, vector, spec.axes, reduce)
-        if slide is None or vector.index[wish.load_dim] is not wish.vector or len(vector.index) != 4:
+        if slide is None or len(vector.index) != 4:
             return None
         if other.fill is not None and halo_needed(other) is not None and _halo(other) is None and _reaches(other):
             return None
@@ -135,6 +147,8 @@ class _Arranger:
             plain = vector.fill is None and {slide.rows, slide.columns} <= {_pixel(i) for i in vector.index}
             return slide if plain and gradient_pays(spec, slide, wish.vector, self.target) else None
         width = tile_width(wish.vector.extent, reduce.dtype, self.target, slides=True)
+        if vector.fill is not None or first_panel(vector.index[wish.load_dim], wish.vector, width) is None:
+            return None
         hoisted = vector.source in self.parameters
         return slide if pays(spec, slide, wish.vector.extent, width, hoisted, self.target) else None
 
@@ -185,63 +199,83 @@ class _Arranger:
             return spec
         _, vector, other = _operands(spec, wish)
         moved_other = self._moved_other(other)
-        node = vector.source
-        assert isinstance(node, Node)
-        home = self.layouts[node]
-        split = spec.axes
-        change: dict[Axis, Expr] = {}
-        panel: Expr = index(0)
-        lane = wish.vector
-        moved = vector
-        if home.innermost != wish.load_dim or slide is not None or is_scattered(spec, vector, home, self.target):
-            near = self._near(moved_other)
-            pieces = _pieces(vector, wish.load_dim, near)
-            width = tile_width(wish.vector.extent, node.dtype, self.target, slides=slide is not None)
-            count = wish.vector.extent // width
-            packed = node not in self.halos and vector.index[wish.load_dim] is wish.vector
-            packed = packed and (slide is None or not slide.gradient)
-            whole = wish.vector.extent == count * width and (count > 1 or slide is not None)
-            if packed and (whole or len(pieces) > len(node.shape) - 1):
-                if whole and count > 1:
-                    panel, lane = Axis(f"{wish.vector.name}o", count), Axis(f"{wish.vector.name}i", width)
-                    change[wish.vector] = panel * width + lane
-                    split = tuple(b for a in split for b in ((panel, lane) if a is wish.vector else (a,)))
-                moved = self._panels(vector, wish.load_dim, pieces, panel, lane)
-            else:
-                slide = slide if slide is not None and slide.gradient else None
-                order = _operand_order(vector, wish.load_dim, near)
-                moved = self._moved(vector, Layout(home.shape, order, home.low, home.high))
-        elif node in self.halos:
-            moved = self._moved(vector, home)
+        near = self._near(moved_other)
+        moved, cut, weights = vector, None, None
+        if slide is not None and not slide.gradient:
+            moved, cut, weights = self._sliding(vector, wish, slide, near)
+        else:
+            moved, cut = self._in_vectors(spec, vector, wish, slide is not None, near)
         swap = {vector: moved, other: moved_other}
         store = spec.stores[0]
         value = rewrite(store.value, lambda e: swap.get(e) if isinstance(e, Load) else None)
         spec = KernelSpec(spec.axes, (Store(store.node, store.index, value),), spec.nodes)
-        if change:
-            spec = spec.map(split, change)
-        if slide is None:
+        lane = wish.vector
+        if cut is not None:
+            number, lane = cut
+            split = tuple(b for a in spec.axes for b in (cut if a is wish.vector else (a,)))
+            spec = spec.map(split, {wish.vector: number * lane.extent + lane})
+        if slide is None or (weights is None and not slide.gradient):
             return spec
-        if slide.gradient:
-            return replace(spec, window=slide.window(lane))
-        return self._transformed(spec, slide, moved, lane)
+        return replace(spec, window=slide.window(lane, weights))
 
-    def _transformed(self, spec: KernelSpec, slide: Slide, weights: Load, lane: Axis) -> KernelSpec:
-        """The same kernel with its weights transformed beside them, for Winograd's algorithm to read."""
-        node = weights.source
+    def _in_vectors(
+        self, spec: KernelSpec, vector: Load, wish: Wanted, slides: bool, near: Mapping[Axis, int]
+    ) -> tuple[Load, Cut | None]:
+        """What vectors are read from, and the cut of the vector axis that goes with it.
+
+        Args:
+            slides: the operand is read in tiles of pixels.
+        """
+        node = vector.source
         assert isinstance(node, Node)
-        taps = (slide.row_tap, slide.column_tap, slide.channel)
-        if tuple(weights.index[1:4]) != taps:
-            return spec
-        op = OPS["winograd_weights"]
-        transformed = self.copies.get((node, slide.flip))
-        if transformed is None:
-            made = Node(op.call((node.type,), {"flip": slide.flip}), (node,), node.where)
-            transformed = self.copies[node, slide.flip] = made
-            self.layouts[made] = Layout.plain(made.shape)
-            out = axes("i", made.shape)
-            value = op.compute(out, Operand(node, node.type), flip=slide.flip)
-            self.result.append(affine_axes(KernelSpec(out, (Store(made, out, value),), (made,))))
-        return replace(spec, window=slide.window(lane, transformed))
+        home = self.layouts[node]
+        if home.innermost == wish.load_dim and not slides and not is_scattered(spec, vector, home, self.target):
+            return (self._moved(vector, home) if node in self.halos else vector), None
+        pieces = pieces_of(vector, wish.load_dim, near)
+        packed = node not in self.halos and vector.index[wish.load_dim] is wish.vector and not slides
+        if packed:
+            cut = cut_into(wish.vector, tile_width(wish.vector.extent, node.dtype, self.target, slides=False))
+            if cut is not None or len(pieces) > len(node.shape) - 1:
+                number, lane = cut or (index(0), wish.vector)
+                return of_panels(self._panels(vector, wish.load_dim, pieces, lane.extent), pieces, number, lane), cut
+        order = operand_order(vector, wish.load_dim, near)
+        return self._moved(vector, Layout(home.shape, order, home.low, home.high)), None
+
+    def _sliding(
+        self, vector: Load, wish: Wanted, slide: Slide, near: Mapping[Axis, int]
+    ) -> tuple[Load, Cut | None, Node | None]:
+        """Weights in panels, the cut of the vector axis, and the same weights transformed for Winograd's algorithm."""
+        node = vector.source
+        assert isinstance(node, Node)
+        width = tile_width(wish.vector.extent, node.dtype, self.target, slides=True)
+        pieces = pieces_of(vector, wish.load_dim, near)
+        first = first_panel(vector.index[wish.load_dim], wish.vector, width)
+        transformed = None
+        if first is not None and is_filter(slide, first, ceil(wish.vector.extent / width), pieces):
+            transformed = self._transformed(self._panels(vector, wish.load_dim, pieces, width), slide.flip)
+        if transformed is None or wish.vector.extent % width:
+            home = self.layouts[node]
+            order = operand_order(vector, wish.load_dim, near)
+            return self._moved(vector, Layout(home.shape, order, home.low, home.high)), None, transformed
+        assert first is not None
+        cut = cut_into(wish.vector, width)
+        number, lane = cut or (index(0), wish.vector)
+        panels = self._panels(vector, wish.load_dim, pieces, width)
+        return of_panels(panels, pieces, first + number, lane), cut, transformed
+
+    def _transformed(self, weights: Node, flip: bool) -> Node:
+        """Weights in panels, transformed for Winograd's algorithm."""
+        found = self.copies.get((weights, flip))
+        if found is None:
+            op = OPS["winograd_weights"]
+            found = self.copies[weights, flip] = Node(
+                op.call((weights.type,), {"flip": flip}), (weights,), weights.where
+            )
+            self.layouts[found] = Layout.plain(found.shape)
+            out = axes("i", found.shape)
+            value = op.compute(out, Operand(weights, weights.type), flip=flip)
+            self.result.append(affine_axes(KernelSpec(out, (Store(found, out, value),), (found,))))
+        return found
 
     def _moved_other(self, load: Load) -> Load:
         """The broadcast operand: images are NHWC from the graph's edge on, unless they are read without a window."""
@@ -267,15 +301,15 @@ class _Arranger:
             self.result.append(copy_spec(node, copy))
         return Load(copy, load.type, load.index, load.fill)
 
-    def _panels(self, load: Load, dim: int, pieces: list[_Piece], panel: Expr, lane: Axis) -> Load:
-        """The load from a copy whose dimension ``dim`` is cut into panels: the panel first, its inside last."""
+    def _panels(self, load: Load, dim: int, pieces: list[Piece], width: int) -> Node:
+        """A copy whose dimension ``dim`` is cut into panels: the panel first, its inside last, zeros after the end."""
         node = load.source
         assert isinstance(node, Node)
         cuts = [[p for p in pieces if p.dim == d] for d in range(len(node.shape))]
         parts: list[tuple[int, int]] = []  # (dimension, extent), as they lie in the source
         for d, cut in enumerate(cuts):
             cut.sort(key=lambda p: -p.factor)
-            sizes = [node.shape[dim] // lane.extent, lane.extent] if d == dim else [p.extent for p in cut]
+            sizes = [ceil(node.shape[dim] / width), width] if d == dim else [p.extent for p in cut]
             parts += [(d, n) for n in sizes]
         shape = tuple([n for _, n in parts])
         first = next(k for k, (d, _) in enumerate(parts) if d == dim)
@@ -283,75 +317,25 @@ class _Arranger:
         perm = (first, *(place[id(p)] for p in pieces), first + 1)
         packed = self.copies.get((node, shape, perm))
         if packed is None:
-            view = Node(OPS["reshape"].call((node.type,), {"shape": shape}), (node,), node.where)
+            whole = extended(node, dim, -node.shape[dim] % width)
+            view = Node(OPS["reshape"].call((whole.type,), {"shape": shape}), (whole,), node.where)
             packed = Node(OPS["transpose"].call((view.type,), {"perm": perm}), (view,), node.where)
             self.copies[node, shape, perm] = packed
             self.layouts[packed] = Layout.plain(packed.shape)
             out = axes("i", packed.shape)
             source: list[Expr] = [index(0)] * len(node.shape)
-            source[dim] = out[0] * lane.extent + out[-1]
+            source[dim] = out[0] * width + out[-1]
             for at, piece in zip(out[1:-1], pieces, strict=True):
                 source[piece.dim] = source[piece.dim] + at * piece.factor
-            value = Load(node, node.type, source)
+            value = Load(node, node.type, source, None if whole is node else 0.0)
             self.result.append(affine_axes(KernelSpec(out, (Store(packed, out, value),), (view, packed))))
-        return Load(packed, packed.type, [panel, *(p.position for p in pieces), lane])
+        return packed
 
     def _near(self, other: Load) -> dict[Axis, int]:
         """The axes along an operand's innermost dimension, and how far a step takes."""
         innermost = self.layouts[other.source].innermost  # type: ignore[index]  # sources are nodes
         terms = {} if innermost is None else affine(other.index[innermost]).terms
         return {a: abs(f) for a, f in terms.items() if isinstance(a, Axis)}
-
-
-class _Piece(NamedTuple):
-    """A dimension of an operand, or what one axis steps through of it: ``factor`` elements a step."""
-
-    dim: int
-    position: Expr
-    extent: int
-    factor: int
-
-
-def _pieces(load: Load, dim: int, near: Mapping[Axis, int]) -> list[_Piece]:
-    """The dimensions but ``dim``, those that several axes share taken apart; last those that the other operand walks
-    contiguously, in its order, so that both step together.
-    """
-    found: list[_Piece] = []
-    for d in default_order(len(load.index)):
-        if d == dim:
-            continue
-        position, extent = load.index[d], load.type.shape[d]
-        digits = _digits(position, extent)
-        if digits is None or not any(a in near for a, _ in digits) or all(a in near for a, _ in digits):
-            found.append(_Piece(d, position, extent, 1))
-        else:
-            found += [_Piece(d, axis, axis.extent, factor) for axis, factor in digits]
-    return sorted(found, key=lambda p: _nearness(p.position, near))
-
-
-def _nearness(position: Expr, near: Mapping[Axis, int]) -> tuple[bool, int]:
-    """Larger for what the other operand takes smaller steps along."""
-    steps = [near[a] for a in walk(position) if isinstance(a, Axis) and a in near]
-    return bool(steps), -min(steps, default=0)
-
-
-def _digits(position: Expr, extent: int) -> list[tuple[Axis, int]] | None:
-    """The axes of a position that together count from 0 to ``extent``, as digits of a number do, and their factors."""
-    form = affine(position)
-    digits = sorted(form.terms.items(), key=lambda term: -term[1])
-    rest = extent
-    for axis, factor in digits:
-        if not isinstance(axis, Axis) or axis.extent * factor != rest:
-            return None
-        rest = factor
-    return [(a, f) for a, f in digits if isinstance(a, Axis)] if rest == 1 and form.constant == 0 else None
-
-
-def _operand_order(load: Load, dim: int, near: Mapping[Axis, int]) -> tuple[int, ...]:
-    """``dim`` last, and before it what the other operand walks contiguously."""
-    rest = [d for d in default_order(len(load.index)) if d != dim]
-    rest.sort(key=lambda d: _nearness(load.index[d], near))
-    return (*rest, dim)
 
 
 def _operands(spec: KernelSpec, wish: Wanted) -> tuple[Reduce, Load, Load]:
@@ -378,14 +362,14 @@ def _reaches(load: Load) -> bool:
 def _whole_tiles(
     load: Load, slide: Slide, halo: tuple[tuple[int, ...], tuple[int, ...]] | None
 ) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """The halo that lets the last tile of an image be read whole: one more where its outputs are odd in number."""
+    """The halo that lets the last tile of an image be read whole: more where tiles do not divide its outputs."""
     zeros = (0,) * len(load.index)
     low, high = halo or (zeros, zeros)
-    odd = [
-        any(a in (slide.rows, slide.columns) and isinstance(a, Axis) and a.extent % 2 for a in walk(i))
-        for i in load.index
-    ]
-    high = tuple(h + o for h, o in zip(high, odd, strict=True))
+    more = {a: beyond(a, d) for a, d in zip((slide.rows, slide.columns), slide.dilation, strict=True)}
+    high = tuple(
+        h + max((more.get(a, 0) for a in walk(i) if isinstance(a, Axis)), default=0)
+        for h, i in zip(high, load.index, strict=True)
+    )
     return (low, high) if any((*low, *high)) else None
 
 

@@ -470,7 +470,10 @@ _ACROSS = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}
 
 
 def across(b: Builder, t: VType, kind: str, x: str) -> str:
-    """All lanes of ``x`` combined, lane k with lane k + n/2 until one is left."""
+    """All lanes of ``x`` combined, lane k with lane k + n/2 until one is left; of truth values, any or all."""
+    if t.dtype == bool_ and kind in ("max", "min"):
+        anyhow = "or" if kind == "max" else "and"
+        return b.pure(f"call i1 @llvm.vector.reduce.{anyhow}.{suffix(t)}({ll(t)} {x})", x)
     lanes = t.lanes
     while lanes > 1:
         whole, lanes = VType(t.dtype, lanes), lanes // 2

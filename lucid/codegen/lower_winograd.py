@@ -2,15 +2,15 @@
 
 A turn of the one loop takes a block of tiles and some panels of output channels. It writes the transformed tiles into
 scratch memory of its own thread, multiplies them with the transformed weights 16 times, and turns the products into
-outputs, epilogue included; all of it stays in the second-level cache. Where a product is not finite (the input was not,
-or its sums overflowed) the block's outputs are computed anew as the sums of products they stand for, so that what is
-NaN or infinite is what the direct nest would give.
+outputs, epilogue included; all of it stays in the second-level cache. Where an output is not finite (the input was not,
+or a sum overflowed on the way) its tile is computed anew as the sums of products it stands for, so that what is NaN or
+infinite is what the direct nest would give: every product is part of some output, and what is not finite stays so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
 
 from lucid.codegen.access import Access, Placed, coefficient
@@ -44,7 +44,7 @@ from lucid.codegen.lower_map import Frame, Nest
 from lucid.codegen.schedule import Winograd, WinogradGradient
 from lucid.codegen.spec import Window
 from lucid.codegen.strides import first_lanes
-from lucid.codegen.winograd import INPUTS, OUTPUTS
+from lucid.codegen.winograd import INPUTS, OUTPUTS, beyond, tiles_along
 from lucid.errors import ScheduleError
 from lucid.ir.expr import Axis
 
@@ -83,8 +83,9 @@ class TiledWindow(Nest):
         self.type = VType(self.dtype, schedule.lanes)
         if coefficient(self.image.offset, window.channel) != 1:
             raise ScheduleError(f"{schedule} needs an image whose channels lie side by side")
-        self.rows = ceil(window.rows.extent / OUTPUTS)
-        self.columns = ceil(window.columns.extent / OUTPUTS)
+        self.rows, self.columns = (
+            tiles_along(a, d) for a, d in zip((window.rows, window.columns), window.dilation, strict=True)
+        )
         self.tiles = prod(a.extent for a in window.images) * self.rows * self.columns
 
     def let(self, stem: str, value: Value, body: list[Stmt]) -> Value:
@@ -104,7 +105,15 @@ class TiledWindow(Nest):
         for axis in reversed(self.window.images):
             images[axis] = self.let("image", Bin("mod", rest, integer(axis.extent)), body)
             rest = Bin("floordiv", rest, integer(axis.extent))
-        return Tile(images, scale(row, OUTPUTS), scale(column, OUTPUTS))
+        down, right = self.window.dilation
+        return Tile(images, self._first_output(row, down), self._first_output(column, right))
+
+    def _first_output(self, tile: Value, dilation: int) -> Value:
+        """Of a tile along a row or a column: as many tiles as the dilation interleave."""
+        if dilation == 1:
+            return scale(tile, OUTPUTS)
+        whole = scale(Bin("floordiv", tile, integer(dilation)), OUTPUTS * dilation)
+        return add(whole, Bin("mod", tile, integer(dilation)))
 
     def transform_image(
         self,
@@ -124,7 +133,7 @@ class TiledWindow(Nest):
         """
         window, lanes = self.window, self.lanes
         tap = integer(2 if window.flip else 0)  # where the first row and column of a tile are read
-        across, along = (self.step_of(self.image, axis) for axis in (window.rows, window.columns))
+        across, along = self.steps_of(self.image)
 
         def vector(at: Value, count: int, inside: list[Stmt]) -> None:
             mask = None if count == lanes else first_lanes(count, lanes)
@@ -156,19 +165,17 @@ class TiledWindow(Nest):
 
         self.steps(Axis("c", channels), lanes, vector, body)
 
-    def step_of(self, access: Access, axis: Axis) -> int:
-        """Elements that one step along ``axis`` moves an operand."""
-        step = coefficient(access.offset, axis)
-        assert step is not None
-        return step
+    def steps_of(self, access: Access) -> tuple[int, int]:
+        """Elements from one pixel of a tile to the next, along columns and rows."""
+        window = self.window
+        down, right = (coefficient(access.offset, axis) for axis in (window.rows, window.columns))
+        assert down is not None
+        assert right is not None
+        return down * window.dilation[0], right * window.dilation[1]
 
     def _inputs(self, x: list[Value], body: list[Stmt]) -> list[Value]:
         parts = (Bin("sub", x[0], x[2]), Bin("add", x[1], x[2]), Bin("sub", x[2], x[1]), Bin("sub", x[1], x[3]))
         return [self.let("b", part, body) for part in parts]
-
-    def check(self, value: Value, into: Var, body: list[Stmt]) -> None:
-        """``into``, which is zero, becomes NaN if a value is not finite."""
-        body.append(Set(into, self.multiply_add(value, Lit(0.0, self.type), into)))
 
     def store_at(self, frame: Frame, value: Value, body: list[Stmt]) -> None:
         frame.reduced[self.reduce] = value
@@ -181,37 +188,45 @@ class _Winograd(TiledWindow):
         if placed.extra is None:
             raise ScheduleError(f"{schedule} needs the transformed weights of its kernel")
         self.schedule, self.transformed = schedule, placed.extra
-        inside = {*window.images, window.rows, window.columns, window.vector}
+        self.group: Value = integer(0)
+        inside = {*window.images, window.rows, window.columns, window.vector, window.group}
         self.panels = [a for a in placed.axes if a not in inside]
-        if prod(a.extent for a in self.panels) % schedule.groups:
-            raise ScheduleError(f"{schedule} does not divide the panels of its kernel")
-        if not 1 <= schedule.tile <= schedule.block or schedule.lanes * schedule.vectors != window.vector.extent:
+        assert window.weights is not None
+        *_, self.channels, self.width = window.weights.shape
+        if not 1 <= schedule.tile <= schedule.block or schedule.lanes * schedule.vectors != self.width:
             raise ScheduleError(f"{schedule} does not tile {window.vector.extent} channels")
+        #: Panels of one group, along the vector axis and in all.
+        self.along = ceil(window.vector.extent / self.width)
+        self.count = prod(a.extent for a in self.panels) * self.along
+        if schedule.parts < 1 or self.count % schedule.parts:
+            raise ScheduleError(f"{schedule} does not divide the panels of its kernel")
         #: Channels of a transformed tile in memory: whole vectors, and no stride of a power of two.
         self.depth = ceil(window.channel.extent / schedule.lanes) * schedule.lanes
         if self.depth * self.dtype.itemsize % 1024 == 0:
             self.depth += schedule.lanes
         self.block = min(schedule.block, self.tiles)
-        width = window.vector.extent
         self.inputs = Buffer("v", self.dtype, INPUTS**2 * self.block * self.depth, "scratch")
-        self.products = Buffer("m", self.dtype, INPUTS**2 * self.block * width, "scratch")
+        self.products = Buffer("m", self.dtype, INPUTS**2 * self.block * self.width, "scratch")
 
     def kernel(self, name: str, note: str) -> Kernel:
         blocks = ceil(self.tiles / self.block)
-        panels = prod(a.extent for a in self.panels)
-        groups = self.schedule.groups
+        parts, groups = self.schedule.parts, self.window.groups
         turn = Var(self.fresh("turn"), INDEX)
         body: list[Stmt] = []
-        group = self.let("group", Bin("mod", turn, integer(groups)), body)
-        first = self.let("first", scale(Bin("floordiv", turn, integer(groups)), self.block), body)
-        each = panels // groups
+        part = self.let("part", Bin("mod", turn, integer(parts)), body) if parts > 1 else integer(0)
+        rest = Bin("floordiv", turn, integer(parts)) if parts > 1 else turn
+        if groups > 1:
+            self.group = self.let("group", Bin("mod", rest, integer(groups)), body)
+            rest = Bin("floordiv", rest, integer(groups))
+        first = self.let("first", scale(rest, self.block), body)
+        each = self.count // parts
 
         def run(count: int, inside: list[Stmt]) -> None:
             self._each_tile(first, count, inside, self._transform)
             panel = Var(self.fresh("panel"), INDEX)
             within: list[Stmt] = []
             self._one_panel(panel, first, count, within)
-            low = scale(group, each)
+            low = scale(part, each)
             inside.append(For(panel, low, add(low, integer(each)), 1, tuple(within)))
 
         full = self.tiles // self.block * self.block
@@ -226,12 +241,16 @@ class _Winograd(TiledWindow):
                 If(Bin("lt", first, integer(full)), tuple(whole)),
                 If(Bin("le", integer(full), first), tuple(last)),
             ]
-        loop = For(turn, integer(0), integer(blocks * groups), 1, tuple(body), "parallel")
+        loop = For(turn, integer(0), integer(blocks * groups * parts), 1, tuple(body), "parallel")
         return Kernel(name, (*self.placed.buffers, self.inputs, self.products), (loop,), note)
+
+    def _of_group(self) -> dict[Axis, Value]:
+        return {} if self.window.group is None else {self.window.group: self.group}
 
     def _transform(self, k: Value, tile: Tile, body: list[Stmt]) -> None:
         far = self.block * self.depth
-        self.transform_image(tile, {}, self.window.channel.extent, scale(k, self.depth), self.inputs, far, body)
+        place, channels = scale(k, self.depth), self.window.channel.extent
+        self.transform_image(tile, self._of_group(), channels, place, self.inputs, far, body)
 
     def _outputs(self, m: list[Value], body: list[Stmt]) -> list[Value]:
         parts = (Bin("add", Bin("add", m[0], m[1]), m[2]), Bin("sub", Bin("sub", m[1], m[2]), m[3]))
@@ -240,23 +259,36 @@ class _Winograd(TiledWindow):
     # --- one panel of output channels ---
 
     def _one_panel(self, panel: Value, first: Value, count: int, body: list[Stmt]) -> None:
-        check = Var(self.fresh("check"), self.type)
-        body.append(Reg(check, Lit(0.0, self.type)))
-        self._multiply(panel, count, check, body)
-        wrong = self.let("wrong", Un("isnan", Across("sum", check)), body)
-        direct: list[Stmt] = []
-        self._each_tile(first, count, direct, lambda k, tile, inside: self._directly(panel, tile, inside))
-        back: list[Stmt] = []
-        self._each_tile(first, count, back, lambda k, tile, inside: self._transform_back(panel, k, tile, inside))
-        body += [If(wrong, tuple(direct)), If(Un("not", wrong), tuple(back))]
+        self._multiply(panel, count, body)
+        narrow = self.window.vector.extent % self.width
+        if not narrow or self.along > 1:
+            whole: list[Stmt] = []
+            self._results(panel, first, count, self.width, whole)
+        if not narrow:
+            body += whole
+            return
+        last: list[Stmt] = []
+        self._results(panel, first, count, narrow, last)
+        if self.along == 1:
+            body += last
+            return
+        piece = self.let("piece", Bin("mod", panel, integer(self.along)) if self.panels else panel, body)
+        body += [
+            If(Bin("lt", piece, integer(self.along - 1)), tuple(whole)),
+            If(Bin("le", integer(self.along - 1), piece), tuple(last)),
+        ]
 
-    def _multiply(self, panel: Value, count: int, check: Var, body: list[Stmt]) -> None:
-        """The 16 products; ``check`` becomes NaN if any of them is not finite."""
-        channels, width = self.window.channel.extent, self.window.vector.extent
+    def _multiply(self, panel: Value, count: int, body: list[Stmt]) -> None:
+        """The 16 products of a block's tiles."""
+        channels, width = self.window.channel.extent, self.width
         lanes, vectors, depth = self.schedule.lanes, self.schedule.vectors, self.depth
         which = Var(self.fresh("which"), INDEX)
         inside: list[Stmt] = []
-        weights = scale(add(scale(panel, INPUTS**2), which), channels * width)
+        among = self.channels > channels  # the groups are parts of the weights' channels, or of their panels
+        number = panel if among else add(scale(self.group, self.count), panel)
+        weights = scale(add(scale(number, INPUTS**2), which), self.channels * width)
+        if among:
+            weights = add(weights, scale(self.group, channels * width))
 
         def tile(at: Value, size: int, out: list[Stmt]) -> None:
             accumulators = [[Var(self.fresh("acc"), self.type) for _ in range(vectors)] for _ in range(size)]
@@ -281,7 +313,6 @@ class _Winograd(TiledWindow):
             place = scale(add(scale(which, self.block), at), width)
             for j, accs in enumerate(accumulators):
                 for v, acc in enumerate(accs):
-                    self.check(acc, check, out)
                     out.append(Write(self.products, add(place, integer(j * width + v * lanes)), acc))
 
         self.steps(Axis("t", count), min(self.schedule.tile, count), tile, inside)
@@ -295,64 +326,88 @@ class _Winograd(TiledWindow):
         inside(k, self.locate(add(first, k), each), each)
         body.append(For(k, integer(0), integer(count), 1, tuple(each)))
 
-    def _transform_back(self, panel: Value, k: Value, tile: Tile, body: list[Stmt]) -> None:
-        """``A^T m A``, and the epilogue, for the four outputs of a tile."""
-        width, lanes = self.window.vector.extent, self.schedule.lanes
-        for v in range(self.schedule.vectors):
-            place = add(scale(k, width), integer(v * lanes))
-            parts = [
-                self.let("m", Read(self.products, add(place, integer(n * self.block * width)), lanes), body)
-                for n in range(INPUTS**2)
-            ]
-            columns = [self._outputs(parts[c::INPUTS], body) for c in range(INPUTS)]
+    def _results(self, panel: Value, first: Value, count: int, channels: int, body: list[Stmt]) -> None:
+        """The outputs of a block's tiles: ``A^T m A`` and the epilogue, or the sums of products themselves."""
+        k = Var(self.fresh("k"), INDEX)
+        each: list[Stmt] = []
+        tile = self.locate(add(first, k), each)
+        for v in range(ceil(channels / self.lanes)):
+            outputs = self._transform_back(k, v, each)
+            check = self.let("check", Bin("mul", outputs[0][0], Lit(0.0, self.type)), each)
+            for value in (outputs[0][1], *outputs[1]):
+                check = self.let("check", self.multiply_add(value, Lit(0.0, self.type), check), each)
+            wrong = self.let("wrong", Across("max", Un("isnan", check)), each)
+            direct: list[Stmt] = []
+            back: list[Stmt] = []
             for p in range(OUTPUTS):
-                row = self._outputs([columns[c][p] for c in range(INPUTS)], body)
                 for q in range(OUTPUTS):
-                    self._store(panel, tile, p, q, v, row[q], body)
+                    frame = self._frame(panel, tile, p, q, v, channels)
+                    self._directly(frame, tile, p, q, direct)
+                    inside: list[Stmt] = []
+                    self.store_at(frame, outputs[p][q], inside)
+                    self._where_inside(tile, p, q, inside, back)
+            each += [If(wrong, tuple(direct)), If(Un("not", wrong), tuple(back))]
+        body.append(For(k, integer(0), integer(count), 1, tuple(each)))
 
-    def _directly(self, panel: Value, tile: Tile, body: list[Stmt]) -> None:
+    def _transform_back(self, k: Value, v: int, body: list[Stmt]) -> list[list[Value]]:
+        """``A^T m A``: the outputs of a tile, rows of columns, if every product is finite."""
+        place = add(scale(k, self.width), integer(v * self.lanes))
+        parts = [
+            self.let("m", Read(self.products, add(place, integer(n * self.block * self.width)), self.lanes), body)
+            for n in range(INPUTS**2)
+        ]
+        columns = [self._outputs(parts[c::INPUTS], body) for c in range(INPUTS)]
+        return [self._outputs([columns[c][p] for c in range(INPUTS)], body) for p in range(OUTPUTS)]
+
+    def _directly(self, frame: Frame, tile: Tile, p: int, q: int, body: list[Stmt]) -> None:
         """The sums of products themselves."""
         window, lanes = self.window, self.schedule.lanes
         taps = (window.row_tap, window.column_tap, window.channel)
-        for p in range(OUTPUTS):
-            for q in range(OUTPUTS):
-                for v in range(self.schedule.vectors):
-                    frame = self._frame(panel, tile, p, q, v)
-                    acc = Var(self.fresh("acc"), self.type)
-                    inside: list[Stmt] = [Reg(acc, Lit(0.0, self.type))]
-                    names = [Var(self.fresh(a.name), INDEX) for a in taps]
-                    at = Frame({**frame.position, **dict(zip(taps, names, strict=True))})
-                    x = Splat(Read(self.image.buffer, self.scalar_offset(self.image.offset, at, inside)), lanes)
-                    w = Read(self.operand.buffer, self.scalar_offset(self.operand.offset, at, inside), lanes)
-                    loop: Stmt = Set(acc, self.multiply_add(x, w, acc))
-                    for name, axis in reversed(list(zip(names, taps, strict=True))):
-                        loop = For(name, integer(0), integer(axis.extent), 1, (loop,))
-                    inside.append(loop)
-                    self.store_at(frame, acc, inside)
-                    self._where_inside(tile, p, q, inside, body)
+        acc = Var(self.fresh("acc"), self.type)
+        inside: list[Stmt] = [Reg(acc, Lit(0.0, self.type))]
+        names = [Var(self.fresh(a.name), INDEX) for a in taps]
+        at = Frame({**frame.position, **dict(zip(taps, names, strict=True))})
+        x = Splat(Read(self.image.buffer, self.scalar_offset(self.image.offset, at, inside)), lanes)
+        w = Read(self.operand.buffer, self.scalar_offset(self.operand.offset, at, inside), lanes, frame.mask)
+        loop: Stmt = Set(acc, self.multiply_add(x, w, acc))
+        for name, axis in reversed(list(zip(names, taps, strict=True))):
+            loop = For(name, integer(0), integer(axis.extent), 1, (loop,))
+        inside.append(loop)
+        self.store_at(replace(frame, reduced={}, memo={}), acc, inside)
+        self._where_inside(tile, p, q, inside, body)
 
     # --- results ---
 
-    def _frame(self, panel: Value, tile: Tile, p: int, q: int, v: int) -> Frame:
+    def _frame(self, panel: Value, tile: Tile, p: int, q: int, v: int, channels: int) -> Frame:
         window, lanes = self.window, self.schedule.lanes
-        position = {**tile.images, window.rows: add(tile.row, integer(p)), window.columns: add(tile.column, integer(q))}
+        down, right = window.dilation
+        position = {
+            **self._of_group(),
+            **tile.images,
+            window.rows: add(tile.row, integer(p * down)),
+            window.columns: add(tile.column, integer(q * right)),
+        }
+        start: Value = integer(v * lanes)
         rest = panel
+        if self.along > 1:
+            piece = Bin("mod", panel, integer(self.along)) if self.panels else panel
+            start, rest = add(scale(piece, self.width), start), Bin("floordiv", panel, integer(self.along))
         for axis in reversed(self.panels):
             position[axis] = rest if axis is self.panels[0] else Bin("mod", rest, integer(axis.extent))
             rest = Bin("floordiv", rest, integer(axis.extent))
-        return Frame(position).vectorised(window.vector, integer(v * lanes), lanes, None)
-
-    def _store(self, panel: Value, tile: Tile, p: int, q: int, v: int, value: Value, body: list[Stmt]) -> None:
-        inside: list[Stmt] = []
-        self.store_at(self._frame(panel, tile, p, q, v), value, inside)
-        self._where_inside(tile, p, q, inside, body)
+        left = channels - v * lanes
+        return Frame(position).vectorised(
+            window.vector, start, lanes, first_lanes(left, lanes) if left < lanes else None
+        )
 
     def _where_inside(self, tile: Tile, p: int, q: int, inside: list[Stmt], body: list[Stmt]) -> None:
-        """Where the number of outputs is odd, the last tile has some that are not there."""
+        """The last tiles of an image may have outputs that are not there."""
+        window = self.window
+        down, right = window.dilation
         condition: Value | None = None
-        for at, axis, far in ((tile.row, self.window.rows, p), (tile.column, self.window.columns, q)):
-            if far and axis.extent % OUTPUTS:
-                test = Bin("lt", add(at, integer(far)), integer(axis.extent))
+        for at, axis, step, far in ((tile.row, window.rows, down, p), (tile.column, window.columns, right, q)):
+            if beyond(axis, step) > (OUTPUTS - 1 - far) * step:
+                test = Bin("lt", add(at, integer(far * step)), integer(axis.extent))
                 condition = test if condition is None else Bin("and", condition, test)
         if condition is None:
             body += inside

@@ -65,7 +65,7 @@ class _Gradient(TiledWindow):
             raise ScheduleError(f"{schedule} does not divide {channels} x {outputs} channels")
         if schedule.tile < 1 or schedule.block < 1:
             raise ScheduleError(f"{schedule}: tile and block must be at least 1")
-        if any(self.step_of(self.operand, a) == 0 for a in (window.rows, window.columns)):
+        if not all(self.steps_of(self.operand)):
             raise ScheduleError(f"{schedule} needs a kernel that sums over pixels")
         self.filter = (window.row_tap, window.column_tap, window.channel)
         self.parts = [a for a in placed.axes if a not in (*self.filter, window.vector)]
@@ -122,8 +122,8 @@ class _Gradient(TiledWindow):
 
     def _transform_gradient(self, position: dict[Axis, Value], k: Value, body: list[Stmt]) -> None:
         """``G g G^T`` of a tile, but for halves: they are left to the sums."""
-        window, lanes, wide = self.window, self.lanes, self.schedule.outputs
-        across, along = (self.step_of(self.operand, axis) for axis in (window.rows, window.columns))
+        lanes, wide = self.lanes, self.schedule.outputs
+        across, along = self.steps_of(self.operand)
         corner = self.let("corner", self.scalar_offset(self.operand.offset, Frame(position), body), body)
 
         def vector(at: Value, _: int, inside: list[Stmt]) -> None:
@@ -195,7 +195,7 @@ class _Gradient(TiledWindow):
         check = Var(self.fresh("check"), self.type)
         at = Var(self.fresh("at"), INDEX)
         tests: list[Stmt] = []
-        self.check(Read(self.sums, at, self.lanes), check, tests)
+        tests.append(Set(check, self.multiply_add(Read(self.sums, at, self.lanes), Lit(0.0, self.type), check)))
         body += [
             Reg(check, Lit(0.0, self.type)),
             For(at, integer(0), integer(self.sums.size), self.lanes, tuple(tests)),

@@ -54,7 +54,9 @@ def _work(program: Program, step: Step, spec: KernelSpec, layouts: Mapping[Node,
     if not spec.sources:  # it may write a part: a halo
         touched = prod(a.extent for a in spec.axes) * sum(s.node.dtype.itemsize for s in spec.stores)
     if isinstance(schedule, Winograd) and spec.window is not None:
-        return Work(_flops(spec), winograd_cycles(spec, spec.window, schedule.block, program.target), touched)
+        outputs = spec.window.vector.extent
+        cycles = winograd_cycles(spec, spec.window, outputs, schedule.block, program.target)
+        return Work(_flops(spec), cycles, touched)
     if isinstance(schedule, WinogradGradient) and spec.window is not None:
         return Work(_flops(spec), gradient_cycles(spec, spec.window, schedule, program.target), touched)
     if not isinstance(schedule, Contraction):

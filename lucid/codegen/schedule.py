@@ -133,7 +133,7 @@ class Winograd:
         vectors: vectors of output channels in a register tile.
         block: image tiles transformed together.
         tile: image tiles in a register tile.
-        groups: parts that the panels of output channels are cut into for threads to share. Each transforms its block.
+        parts: that the panels of output channels are cut into for threads to share. Each transforms its block.
         ahead: while one part of the weights is multiplied, the next is fetched: they come from far.
         unroll: input channels multiplied at once.
     """
@@ -142,7 +142,7 @@ class Winograd:
     vectors: int
     block: int
     tile: int
-    groups: int = 1
+    parts: int = 1
     ahead: bool = False
     unroll: int = 4
 
@@ -152,9 +152,9 @@ class Winograd:
         return self.vectors * (self.tile + 1) + 1
 
     def __str__(self) -> str:
-        groups = f", groups={self.groups}" if self.groups > 1 else ""
+        parts = f", parts={self.parts}" if self.parts > 1 else ""
         ahead = ", ahead" * self.ahead
-        return f"winograd(tile={self.tile} x {self.vectors}*{self.lanes}, block={self.block}{groups}{ahead})"
+        return f"winograd(tile={self.tile} x {self.vectors}*{self.lanes}, block={self.block}{parts}{ahead})"
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,17 @@ class Window:
     """A kernel that slides a 3 x 3 filter over an image one pixel at a time, and where its weights lie transformed; or
     the gradient to such a filter, which sums over the pixels.
 
+    The transformed weights are ``(panels, 4, 4, channels, width)``. The groups of a grouped convolution are parts of
+    the panels or of the channels.
+
     Args:
         images: axes that count images.
         rows, columns: axes of an image: of the output, or, in a gradient, of the reduction.
         row_tap, column_tap: axes of the filter, of extent 3: of the reduction, or, in a gradient, of the output.
         channel: the axis of the image's channels, among those of the filter.
         vector: the output axis the other operand holds side by side.
+        dilation: pixels from one tap to the next, along columns and rows.
+        group: the axis that chooses among the image's channels, if it is of extent 2 or more.
         flip: the image is read against the direction of the taps, as the gradient to the input does.
         weights: the value that holds the transformed weights; None if this is a gradient.
     """
@@ -64,8 +69,15 @@ class Window:
     column_tap: Axis
     channel: Axis
     vector: Axis
+    dilation: tuple[int, int] = (1, 1)
+    group: Axis | None = None
     flip: bool = False
     weights: Node | None = None
+
+    @property
+    def groups(self) -> int:
+        """Into how many parts the image's channels are cut."""
+        return 1 if self.group is None else self.group.extent
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ _DIRECT = 1.1
 def gradient_parts(reduce: Reduce, results: int, length: int) -> int:
     """Into how many parts the sum over pixels is cut, so that threads share it, where channels alone are too few.
 
-    A part is of whole images, or of an even number of rows of one.
+    A part is of whole images, or of rows of one that tiles divide.
     """
     pair = factors(reduce)
     slides = [] if pair is None else [slide_of(*loads, free_axes(reduce), reduce) for loads in (pair, pair[::-1])]
@@ -53,12 +53,12 @@ def gradient_parts(reduce: Reduce, results: int, length: int) -> int:
     if reduce.axes[0] is not slide.rows:
         return max(1, min(most, reduce.axes[0].extent))
     rows = slide.rows.extent
-    return next((n for n in range(most, 1, -1) if rows % (n * OUTPUTS) == 0), 1)
+    return next((n for n in range(most, 1, -1) if rows % (n * OUTPUTS * slide.dilation[0]) == 0), 1)
 
 
 def gradient_pays(spec: KernelSpec, slide: Slide, vector: Axis, target: Target) -> bool:
     """Whether it is faster than the direct nest, in cycles of a model that counts operations of whole vectors."""
-    if min(slide.rows.extent, slide.columns.extent) < 2 * OUTPUTS:
+    if not slide.large_enough:
         return False
     found = _best(spec, slide, vector, target)
     lanes = target.lanes(spec.stores[0].node.dtype)

@@ -27,11 +27,19 @@ def value(*shape: int) -> Node:
 
 
 def convolution(
-    channels: int, outputs: int, size: int, kernel: int, *, stride: int = 1, groups: int = 1, n: int = 1
+    channels: int,
+    outputs: int,
+    size: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
+    n: int = 1,
 ) -> tuple[Node, Node, Node, dict[str, object]]:
     """Image, weights, the gradient to the result, and the attributes."""
     side = (kernel // 2, kernel // 2)
-    attrs = {"stride": (stride, stride), "padding": (side, side), "dilation": (1, 1), "groups": groups}
+    attrs = {"stride": (stride, stride), "padding": (side, side), "dilation": (dilation, dilation), "groups": groups}
     x, w = value(n, channels, size, size), value(outputs, channels // groups, kernel, kernel)
     return x, w, value(*conv2d(x, w, **attrs).shape), attrs
 
@@ -65,18 +73,23 @@ CASES: dict[str, Callable[[], Graph]] = {
     "3x3 of stride 3": lambda: forward(512, 512, 7, 3, stride=3),
     "7x7 of three channels": lambda: forward(3, 64, 112, 7, stride=2),
     "Winograd": lambda: forward(64, 64, 28, 3, n=2),
-    "grouped": lambda: forward(128, 128, 28, 3, groups=4),
+    "Winograd, grouped": lambda: forward(128, 128, 28, 3, groups=4),
+    "Winograd, dilated": lambda: forward(64, 64, 28, 3, dilation=2),
+    "Winograd of 100 channels": lambda: forward(17, 100, 28, 3),
+    "grouped": lambda: forward(128, 128, 28, 5, groups=4),
     "1x1 to input": lambda: to_input(64, 256, 28, 1),
     "5x5 to input": lambda: to_input(32, 48, 19, 5),
     "stride 2 to input": lambda: to_input(64, 128, 28, 3, stride=2),
     "Winograd to input": lambda: to_input(64, 64, 28, 3, n=2),
-    "grouped to input": lambda: to_input(128, 128, 28, 3, groups=4),
+    "Winograd to input, grouped": lambda: to_input(128, 128, 28, 3, groups=4),
+    "grouped to input": lambda: to_input(128, 128, 28, 5, groups=4),
     "1x1 to weights": lambda: to_weights(64, 256, 28, 1),
     "5x5 to weights": lambda: to_weights(32, 48, 19, 5),
     "stride 2 to weights": lambda: to_weights(64, 128, 28, 3, stride=2),
     "three channels to weights": lambda: to_weights(3, 64, 56, 7, stride=2),
     "Winograd to weights": lambda: to_weights(64, 64, 28, 3, n=4),
-    "grouped to weights": lambda: to_weights(128, 128, 28, 3, groups=4),
+    "Winograd to weights, grouped": lambda: to_weights(128, 128, 28, 3, groups=4),
+    "grouped to weights": lambda: to_weights(128, 128, 28, 5, groups=4),
     "product": lambda: product(64, 512, 384),
     "product of transposes": lambda: product(96, 256, 384, left=True, right=True),
     "batched product": lambda: product(64, 64, 64, 8),

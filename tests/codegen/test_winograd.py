@@ -28,21 +28,21 @@ from lucid.runtime.executable import build
 LEVELS = [t for t in ("avx512", "avx2") if Target.host().supports(Target.of(t))] or ["baseline"]
 
 
-def attributes(padding: int) -> dict[str, Any]:
-    return {"stride": (1, 1), "padding": ((padding, padding),) * 2, "dilation": (1, 1), "groups": 1}
+def attributes(padding: int, dilation: tuple[int, int] = (1, 1), groups: int = 1) -> dict[str, Any]:
+    return {"stride": (1, 1), "padding": ((padding, padding),) * 2, "dilation": dilation, "groups": groups}
 
 
-def layer(x: Array, w: Array, b: Array, padding: int) -> tuple[Graph, list[Node]]:
+def layer(x: Array, w: Array, b: Array, padding: int, **more: Any) -> tuple[Graph, list[Node]]:
     """relu(conv(x, w) + b), and the weights that seldom change."""
     nodes = [input_node(type_of(a)) for a in (x, w, b)]
-    y = conv2d(nodes[0], nodes[1], **attributes(padding))
+    y = conv2d(nodes[0], nodes[1], **attributes(padding, **more))
     return Graph(nodes, [relu(add(y, reshape(nodes[2], shape=(1, b.size, 1, 1))))]), nodes[1:]
 
 
-def convolved(x: Array, w: Array, padding: int) -> Array:
+def convolved(x: Array, w: Array, padding: int, **more: Any) -> Array:
     """The compiled convolution, by Winograd's algorithm."""
     nodes = [input_node(type_of(a)) for a in (x, w)]
-    graph = Graph(nodes, [conv2d(*nodes, **attributes(padding))])
+    graph = Graph(nodes, [conv2d(*nodes, **attributes(padding, **more))])
     assert schedules(graph, nodes[1:], Target.host())
     (result,) = build(graph, parameters=nodes[1:])([x, w])
     return result
@@ -80,21 +80,67 @@ def test_random_layers_are_as_exact_as_sums_of_products(data: st.DataObject) -> 
     assert (np.abs(got - np.maximum(exact, 0)) <= error).all()
 
 
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_groups_dilations_and_any_number_of_channels(data: st.DataObject) -> None:
+    """Forward and the gradient to the input, with tiles that interleave and panels that are not full."""
+    n, padding, groups = (
+        data.draw(st.integers(1, 2)),
+        data.draw(st.integers(0, 2)),
+        data.draw(st.sampled_from([1, 2, 3])),
+    )
+    dilation = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    height, width = (data.draw(st.integers(6 * d, 6 * d + 9)) for d in dilation)
+    if groups == 1:
+        c, o = data.draw(st.integers(8, 40)), data.draw(st.integers(8, 70))
+    else:
+        c, o = (groups * data.draw(st.sampled_from([8, 16, 32, 48])) for _ in range(2))
+    attrs = attributes(padding, dilation, groups)
+    rng = np.random.default_rng(c)
+    x, w = (
+        rng.standard_normal((n, c, height, width), np.float32),
+        rng.standard_normal((o, c // groups, 3, 3), np.float32),
+    )
+    b = rng.standard_normal(o).astype(np.float32)
+    target = Target.of(data.draw(st.sampled_from(LEVELS)))
+    graph, parameters = layer(x, w, b, padding, dilation=dilation, groups=groups)
+    (got,) = build(graph, parameters=parameters, target=target)([x, w, b])
+    exact, error = bound(x, w, attrs, b)
+    assert (np.abs(got - np.maximum(exact, 0)) <= error).all()
+    g = rng.standard_normal(exact.shape).astype(np.float32)
+    check_input_gradient(g, w, {**attrs, "input_size": (height, width)}, target)
+
+
+@pytest.mark.parametrize(
+    ("channels", "outputs", "dilation", "groups"),
+    [(17, 100, (1, 1), 1), (32, 24, (1, 1), 1), (64, 64, (1, 1), 4), (32, 32, (2, 3), 1), (64, 96, (2, 2), 2)],
+)
+def test_where_it_runs(channels: int, outputs: int, dilation: tuple[int, int], groups: int) -> None:
+    x, w = np.zeros((2, channels, 20, 20), np.float32), np.zeros((outputs, channels // groups, 3, 3), np.float32)
+    graph, parameters = layer(x, w, np.zeros(outputs, np.float32), 1, dilation=dilation, groups=groups)
+    assert schedules(graph, parameters, Target.of("avx512"))
+    assert schedules(graph, parameters, Target.of("avx2"))
+
+
+def check_input_gradient(g: Array, w: Array, attrs: dict[str, Any], target: Target) -> bool:
+    """Whether it runs by Winograd's algorithm; right it must be."""
+    nodes = [input_node(type_of(a)) for a in (g, w)]
+    graph = Graph(nodes, [conv2d_input_grad(*nodes, **attrs)])
+    run = build(graph, parameters=nodes[1:], target=target)
+    exact = conv2d_input_grad.evaluate(g.astype(np.float64), w.astype(np.float64), **attrs)
+    near = conv2d_input_grad.evaluate(np.abs(g).astype(np.float64), np.abs(w).astype(np.float64), **attrs)
+    error = (4 + 2 * np.sqrt(w.shape[0] // attrs["groups"] * 9)) * 1.5 * np.finfo(np.float32).eps * near
+    (got,) = run([g, w])
+    assert (np.abs(got - exact) <= error).all()
+    return any(isinstance(s.schedule, Winograd) for s in run.program.steps)
+
+
 @pytest.mark.parametrize("padding", [0, 1, 2])
 def test_the_gradient_to_the_input_is_such_a_convolution(padding: int) -> None:
     rng = np.random.default_rng(padding)
     g, w = rng.standard_normal((2, 32, 9, 12), np.float32), rng.standard_normal((32, 48, 3, 3), np.float32)
     size = tuple(n + 2 - 2 * padding for n in g.shape[2:])
-    attrs = {**attributes(padding), "input_size": size}
-    nodes = [input_node(type_of(a)) for a in (g, w)]
-    graph = Graph(nodes, [conv2d_input_grad(*nodes, **attrs)])
-    run = build(graph, parameters=nodes[1:])
-    assert any(isinstance(s.schedule, Winograd) for s in run.program.steps)
-    exact = conv2d_input_grad.evaluate(g.astype(np.float64), w.astype(np.float64), **attrs)
-    near = conv2d_input_grad.evaluate(np.abs(g).astype(np.float64), np.abs(w).astype(np.float64), **attrs)
-    error = (4 + 2 * np.sqrt(32 * 9)) * 1.5 * np.finfo(np.float32).eps * near
-    (got,) = run([g, w])
-    assert (np.abs(got - exact) <= error).all()
+    assert check_input_gradient(g, w, {**attributes(padding), "input_size": size}, Target.host())
 
 
 @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -159,6 +205,21 @@ def test_what_is_not_finite_stays_where_it_is() -> None:
     assert (np.abs(got - exact) <= error)[finite].all()
 
 
+@pytest.mark.parametrize(("outputs", "dilation", "groups"), [(40, (1, 1), 1), (64, (1, 1), 2), (32, (2, 3), 1)])
+def test_what_is_not_finite_stays_in_its_group(outputs: int, dilation: tuple[int, int], groups: int) -> None:
+    rng = np.random.default_rng(3)
+    x, w = (
+        rng.standard_normal((1, 32, 20, 21), np.float32),
+        rng.standard_normal((outputs, 32 // groups, 3, 3), np.float32),
+    )
+    x[0, 3, 4, 5], x[0, 20, 11, 10] = np.inf, np.nan
+    got = convolved(x, w, 1, dilation=dilation, groups=groups)
+    with np.errstate(all="ignore"):
+        want = conv2d.evaluate(x, w, **attributes(1, dilation, groups))
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+    np.testing.assert_array_equal(np.isinf(got), np.isinf(want))
+
+
 def test_infinite_weights_give_what_the_direct_nest_gives() -> None:
     rng = np.random.default_rng(2)
     x, w = rng.standard_normal((1, 16, 8, 8), np.float32), rng.standard_normal((32, 16, 3, 3), np.float32)
@@ -194,12 +255,12 @@ def test_bits_do_not_depend_on_how_many_threads_the_code_is_made_for(images: int
     x, w = rng.standard_normal((images, 32, size, size), np.float32), rng.standard_normal((384, 32, 3, 3), np.float32)
     b = rng.standard_normal(384).astype(np.float32)
     graph, parameters = layer(x, w, b, 1)
-    results, groups = [], set()
+    results, parts = [], set()
     for threads in (1, 2, 3, 8):
         run = build(graph, parameters=parameters, target=replace(Target.host(), threads=threads))
-        groups |= {s.schedule.groups for s in run.program.steps if isinstance(s.schedule, Winograd)}
+        parts |= {s.schedule.parts for s in run.program.steps if isinstance(s.schedule, Winograd)}
         results.append(run([x, w, b])[0])
-    assert len(groups) > 1
+    assert len(parts) > 1
     assert all((r == results[0]).all() for r in results)
 
 

@@ -24,33 +24,34 @@ from lucid.runtime.executable import build
 LEVELS = [t for t in ("avx512", "avx2") if Target.host().supports(Target.of(t))] or ["baseline"]
 
 
-def attributes(padding: int) -> dict[str, Any]:
+def attributes(padding: int, dilation: tuple[int, int] = (1, 1), groups: int = 1) -> dict[str, Any]:
     sides = ((padding, padding),) * 2
-    return {"stride": (1, 1), "padding": sides, "dilation": (1, 1), "groups": 1, "kernel_size": (3, 3)}
+    return {"stride": (1, 1), "padding": sides, "dilation": dilation, "groups": groups, "kernel_size": (3, 3)}
 
 
-def operands(n: int, c: int, o: int, height: int, width: int, padding: int) -> tuple[Array, Array]:
+def operands(
+    n: int, c: int, o: int, height: int, width: int, padding: int, dilation: tuple[int, int] = (1, 1)
+) -> tuple[Array, Array]:
     """An image, and a gradient to the convolution's output."""
     rng = np.random.default_rng(c)
-    size = (height + 2 * padding - 2, width + 2 * padding - 2)
+    size = (height + 2 * padding - 2 * dilation[0], width + 2 * padding - 2 * dilation[1])
     return rng.standard_normal((n, c, height, width), np.float32), rng.standard_normal((n, o, *size), np.float32)
 
 
-def gradient(x: Array, g: Array, padding: int) -> Graph:
+def gradient(x: Array, g: Array, padding: int, **more: Any) -> Graph:
     nodes = [input_node(type_of(a)) for a in (x, g)]
-    return Graph(nodes, [conv2d_weight_grad(*nodes, **attributes(padding))])
+    return Graph(nodes, [conv2d_weight_grad(*nodes, **attributes(padding, **more))])
 
 
 def found(program: Program) -> list[WinogradGradient]:
     return [s.schedule for s in program.steps if isinstance(s.schedule, WinogradGradient)]
 
 
-def bound(x: Array, g: Array, padding: int) -> tuple[Array, Array]:
+def bound(x: Array, g: Array, padding: int, **more: Any) -> tuple[Array, Array]:
     """The result in float64, and how far from it float32 may be."""
-    exact = conv2d_weight_grad.evaluate(x.astype(np.float64), g.astype(np.float64), **attributes(padding))
-    size = conv2d_weight_grad.evaluate(
-        np.abs(x).astype(np.float64), np.abs(g).astype(np.float64), **attributes(padding)
-    )
+    attrs = attributes(padding, **more)
+    exact = conv2d_weight_grad.evaluate(x.astype(np.float64), g.astype(np.float64), **attrs)
+    size = conv2d_weight_grad.evaluate(np.abs(x).astype(np.float64), np.abs(g).astype(np.float64), **attrs)
     length = g[:, 0].size
     return exact, (4 + 2 * np.sqrt(length)) * 1.5 * np.finfo(np.float32).eps * size
 
@@ -66,6 +67,22 @@ def test_random_layers_are_as_exact_as_sums_of_products(data: st.DataObject) -> 
     assume(found(run.program))
     (got,) = run([x, g])
     exact, error = bound(x, g, padding)
+    assert (np.abs(got - exact) <= error).all()
+
+
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_groups_and_dilations(data: st.DataObject) -> None:
+    n, padding, groups = data.draw(st.integers(1, 3)), data.draw(st.integers(0, 2)), data.draw(st.integers(1, 3))
+    dilation = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    height, width = (data.draw(st.integers(6 * d, 6 * d + 9)) for d in dilation)
+    c, o = (groups * data.draw(st.sampled_from([16, 32, 48])) for _ in range(2))
+    x, g = operands(n, c, o, height, width, padding, dilation)
+    more = {"dilation": dilation, "groups": groups}
+    run = build(gradient(x, g, padding, **more), target=Target.of(data.draw(st.sampled_from(LEVELS))))
+    assume(found(run.program))
+    (got,) = run([x, g])
+    exact, error = bound(x, g, padding, **more)
     assert (np.abs(got - exact) <= error).all()
 
 
