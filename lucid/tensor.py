@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from sys import getrefcount
 from typing import Any, NoReturn
 
 import numpy as np
 
 from lucid import changes
 from lucid.backward import backward
-from lucid.eager import LIVE, leaf_record, left_behind, mode, set_result_class, tensor_of
+from lucid.eager import DEAD, LIVE, leaf_record, left_behind, mode, set_result_class, tensor_of
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, GradientError, LucidError, ShapeError
 from lucid.functions.arguments import axis_of, fail
 from lucid.ir.graph import Array
@@ -269,7 +270,11 @@ class Tensor(Methods):
 
     def _renew(self, requires_grad: bool) -> None:
         """A fresh leaf record: graphs recorded before keep the old one. Hooks stay with the tensor."""
-        hooks = self._record.hooks
+        record = self._record
+        # Nobody else has it: it is the tensor's, the name here, and getrefcount's own argument.
+        if getrefcount(record) == 3 and record.owner is not None and record.state == (LIVE if requires_grad else DEAD):
+            return
+        hooks = record.hooks
         self._record = leaf_record(self, self._record.call.type, requires_grad)
         self._record.hooks = hooks
 
