@@ -171,6 +171,8 @@ class TracedFunction:
         arrays = [b.array(arguments) for b in self.bindings]
         settled = self._direct and all(_is_settled(b.captured) for b in self._steady)
         refresh = bool(self._steady) and self._must_refresh()
+        for binding, _ in self.gradients:  # their memory takes the new ones, if nobody else has it
+            binding.tensor(arguments)._grad = None
         results = self.forward(arrays, refresh, written if settled else None)
         if self._simple:
             return leaf_like(self._calls[0], results[0])
