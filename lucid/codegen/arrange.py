@@ -202,8 +202,10 @@ class _Arranger:
         near = self._near(moved_other)
         moved, cut, weights = vector, None, None
         if slide is not None and not slide.gradient:
-            moved, cut, weights = self._sliding(vector, wish, slide, near)
-        else:
+            # The weights themselves, read only for what is not finite, stay as they lie.
+            weights = self._for_winograd(vector, wish, slide, near)
+            slide = None if weights is None else slide
+        if weights is None:
             moved, cut = self._in_vectors(spec, vector, wish, slide is not None, near)
         swap = {vector: moved, other: moved_other}
         store = spec.stores[0]
@@ -214,9 +216,7 @@ class _Arranger:
             number, lane = cut
             split = tuple(b for a in spec.axes for b in (cut if a is wish.vector else (a,)))
             spec = spec.map(split, {wish.vector: number * lane.extent + lane})
-        if slide is None or (weights is None and not slide.gradient):
-            return spec
-        return replace(spec, window=slide.window(lane, weights))
+        return spec if slide is None else replace(spec, window=slide.window(lane, weights))
 
     def _in_vectors(
         self, spec: KernelSpec, vector: Load, wish: Wanted, slides: bool, near: Mapping[Axis, int]
@@ -241,27 +241,16 @@ class _Arranger:
         order = operand_order(vector, wish.load_dim, near)
         return self._moved(vector, Layout(home.shape, order, home.low, home.high)), None
 
-    def _sliding(
-        self, vector: Load, wish: Wanted, slide: Slide, near: Mapping[Axis, int]
-    ) -> tuple[Load, Cut | None, Node | None]:
-        """Weights in panels, the cut of the vector axis, and the same weights transformed for Winograd's algorithm."""
+    def _for_winograd(self, vector: Load, wish: Wanted, slide: Slide, near: Mapping[Axis, int]) -> Node | None:
+        """The weights as Winograd's algorithm reads them; None if they are not read as its window says."""
         node = vector.source
         assert isinstance(node, Node)
         width = tile_width(wish.vector.extent, node.dtype, self.target, slides=True)
         pieces = pieces_of(vector, wish.load_dim, near)
         first = first_panel(vector.index[wish.load_dim], wish.vector, width)
-        transformed = None
-        if first is not None and is_filter(slide, first, ceil(wish.vector.extent / width), pieces):
-            transformed = self._transformed(self._panels(vector, wish.load_dim, pieces, width), slide.flip)
-        if transformed is None or wish.vector.extent % width:
-            home = self.layouts[node]
-            order = operand_order(vector, wish.load_dim, near)
-            return self._moved(vector, Layout(home.shape, order, home.low, home.high)), None, transformed
-        assert first is not None
-        cut = cut_into(wish.vector, width)
-        number, lane = cut or (index(0), wish.vector)
-        panels = self._panels(vector, wish.load_dim, pieces, width)
-        return of_panels(panels, pieces, first + number, lane), cut, transformed
+        if first is None or not is_filter(slide, first, ceil(wish.vector.extent / width), pieces):
+            return None
+        return self._transformed(self._panels(vector, wish.load_dim, pieces, width), slide.flip)
 
     def _transformed(self, weights: Node, flip: bool) -> Node:
         """Weights in panels, transformed for Winograd's algorithm."""

@@ -39,14 +39,14 @@ from lucid.codegen.loops import (
     integer,
     scale,
 )
-from lucid.codegen.lower_contraction import contraction_of, operands
+from lucid.codegen.lower_contraction import contraction_of
 from lucid.codegen.lower_map import Frame, Nest
 from lucid.codegen.schedule import Winograd, WinogradGradient
 from lucid.codegen.spec import Window
 from lucid.codegen.strides import first_lanes
 from lucid.codegen.winograd import INPUTS, OUTPUTS, beyond, tiles_along
 from lucid.errors import ScheduleError
-from lucid.ir.expr import Axis
+from lucid.ir.expr import Axis, Binary, Reduce
 
 
 def lower_winograd(
@@ -58,6 +58,19 @@ def lower_winograd(
         ScheduleError: the kernel does not slide the window, or the register tile does not fit its block.
     """
     return _Winograd(placed, window, schedule, fma).kernel(name, note)
+
+
+def _image_and_other(reduce: Reduce, window: Window) -> tuple[Access, Access] | None:
+    """The two operands: weights have no pixels, a gradient has no taps."""
+    body = reduce.body
+    assert isinstance(body, Binary)
+    axis = window.row_tap if window.weights is None else window.rows
+    found = [x for x in (body.a, body.b) if isinstance(x, Access) and coefficient(x.offset, axis)]
+    if len(found) != 1:
+        return None
+    other = body.b if found[0] is body.a else body.a
+    assert isinstance(other, Access)
+    return found[0], other
 
 
 @dataclass(frozen=True)
@@ -75,10 +88,11 @@ class TiledWindow(Nest):
     def __init__(self, placed: Placed, window: Window, schedule: Winograd | WinogradGradient, fma: bool):
         super().__init__(placed, lanes=schedule.lanes, unroll=1, fma=fma)
         reduce = contraction_of(placed)
-        found = None if reduce is None else operands(reduce, window.vector)
+        found = None if reduce is None else _image_and_other(reduce, window)
         if reduce is None or found is None:
             raise ScheduleError(f"{schedule} needs a kernel that slides a window")
-        self.reduce, self.operand, self.image, self.window = reduce, found.vector, found.broadcast, window
+        self.reduce, self.window = reduce, window
+        self.image, self.operand = found
         self.dtype = reduce.dtype
         self.type = VType(self.dtype, schedule.lanes)
         if coefficient(self.image.offset, window.channel) != 1:
@@ -189,15 +203,12 @@ class _Winograd(TiledWindow):
             raise ScheduleError(f"{schedule} needs the transformed weights of its kernel")
         self.schedule, self.transformed = schedule, placed.extra
         self.group: Value = integer(0)
-        inside = {*window.images, window.rows, window.columns, window.vector, window.group}
-        self.panels = [a for a in placed.axes if a not in inside]
         assert window.weights is not None
         *_, self.channels, self.width = window.weights.shape
         if not 1 <= schedule.tile <= schedule.block or schedule.lanes * schedule.vectors != self.width:
             raise ScheduleError(f"{schedule} does not tile {window.vector.extent} channels")
-        #: Panels of one group, along the vector axis and in all.
-        self.along = ceil(window.vector.extent / self.width)
-        self.count = prod(a.extent for a in self.panels) * self.along
+        #: Panels of one group.
+        self.count = ceil(window.vector.extent / self.width)
         if schedule.parts < 1 or self.count % schedule.parts:
             raise ScheduleError(f"{schedule} does not divide the panels of its kernel")
         #: Channels of a transformed tile in memory: whole vectors, and no stride of a power of two.
@@ -261,7 +272,7 @@ class _Winograd(TiledWindow):
     def _one_panel(self, panel: Value, first: Value, count: int, body: list[Stmt]) -> None:
         self._multiply(panel, count, body)
         narrow = self.window.vector.extent % self.width
-        if not narrow or self.along > 1:
+        if not narrow or self.count > 1:
             whole: list[Stmt] = []
             self._results(panel, first, count, self.width, whole)
         if not narrow:
@@ -269,13 +280,12 @@ class _Winograd(TiledWindow):
             return
         last: list[Stmt] = []
         self._results(panel, first, count, narrow, last)
-        if self.along == 1:
+        if self.count == 1:
             body += last
             return
-        piece = self.let("piece", Bin("mod", panel, integer(self.along)) if self.panels else panel, body)
         body += [
-            If(Bin("lt", piece, integer(self.along - 1)), tuple(whole)),
-            If(Bin("le", integer(self.along - 1), piece), tuple(last)),
+            If(Bin("lt", panel, integer(self.count - 1)), tuple(whole)),
+            If(Bin("le", integer(self.count - 1), panel), tuple(last)),
         ]
 
     def _multiply(self, panel: Value, count: int, body: list[Stmt]) -> None:
@@ -366,13 +376,16 @@ class _Winograd(TiledWindow):
         acc = Var(self.fresh("acc"), self.type)
         inside: list[Stmt] = [Reg(acc, Lit(0.0, self.type))]
         names = [Var(self.fresh(a.name), INDEX) for a in taps]
-        at = Frame({**frame.position, **dict(zip(taps, names, strict=True))})
-        x = Splat(Read(self.image.buffer, self.scalar_offset(self.image.offset, at, inside)), lanes)
-        w = Read(self.operand.buffer, self.scalar_offset(self.operand.offset, at, inside), lanes, frame.mask)
-        loop: Stmt = Set(acc, self.multiply_add(x, w, acc))
+        position = {**frame.position, **dict(zip(taps, names, strict=True))}
+        x = Splat(Read(self.image.buffer, self.scalar_offset(self.image.offset, Frame(position), inside)), lanes)
+        innermost: list[Stmt] = []
+        at = Frame(position, frame.vector, frame.lanes, frame.mask)
+        w = self._value(self.operand, at, innermost)
+        innermost.append(Set(acc, self.multiply_add(x, w, acc)))
+        loop: tuple[Stmt, ...] = tuple(innermost)
         for name, axis in reversed(list(zip(names, taps, strict=True))):
-            loop = For(name, integer(0), integer(axis.extent), 1, (loop,))
-        inside.append(loop)
+            loop = (For(name, integer(0), integer(axis.extent), 1, loop),)
+        inside += loop
         self.store_at(replace(frame, reduced={}, memo={}), acc, inside)
         self._where_inside(tile, p, q, inside, body)
 
@@ -387,14 +400,7 @@ class _Winograd(TiledWindow):
             window.rows: add(tile.row, integer(p * down)),
             window.columns: add(tile.column, integer(q * right)),
         }
-        start: Value = integer(v * lanes)
-        rest = panel
-        if self.along > 1:
-            piece = Bin("mod", panel, integer(self.along)) if self.panels else panel
-            start, rest = add(scale(piece, self.width), start), Bin("floordiv", panel, integer(self.along))
-        for axis in reversed(self.panels):
-            position[axis] = rest if axis is self.panels[0] else Bin("mod", rest, integer(axis.extent))
-            rest = Bin("floordiv", rest, integer(axis.extent))
+        start = add(scale(panel, self.width), integer(v * lanes))
         left = channels - v * lanes
         return Frame(position).vectorised(
             window.vector, start, lanes, first_lanes(left, lanes) if left < lanes else None

@@ -38,6 +38,9 @@ _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
 _WORD = 0xFFFFFFFF
 
+#: Words that arrays are made of at a time: the many values on the way to them stay in the caches.
+_PIECE = 1 << 15
+
 
 def philox_block(on: Arithmetic, counter: Sequence[Lanes], key: Sequence[Lanes]) -> list[Lanes]:
     """Four random words from four counter words and two key words, all uint32: ten rounds of Philox4x32."""
@@ -104,12 +107,21 @@ class _Random(Op):
         if min(shape, default=0) < 0:
             raise ArgumentError(f"shape={shape} must not be negative", op=self.name)
 
-    def words_of(self, key: Array, shape: Shape, each: int) -> list[Array]:
-        """For each element, in C order, its ``each`` random words."""
-        size = math.prod(shape) * each
-        words = _block(ON_ARRAYS, np.arange(-(-size // 4), dtype=np.int64), [key[k : k + 1] for k in range(4)])
-        flat = np.stack(words, axis=1).reshape(-1)[:size]
-        return [flat[k::each] for k in range(each)]
+    def drawn(self, key: Array, shape: Shape, dtype: DType) -> Array:
+        """The array whose elements, in C order, are made of the next words."""
+        each, size = dtype.itemsize // 4, math.prod(shape)
+        result = np.empty(size, dtype)
+        for start in range(0, size, _PIECE // each):
+            part = result[start : start + _PIECE // each]
+            blocks = np.arange(start * each // 4, -(-(start + part.size) * each // 4), dtype=np.int64)
+            words = _block(ON_ARRAYS, blocks, [key[k : k + 1] for k in range(4)])
+            flat = np.stack(words, axis=1).reshape(-1)[: part.size * each]
+            part[:] = self.from_words(ON_ARRAYS, [flat[k::each] for k in range(each)])
+        return result.reshape(shape)
+
+    def from_words(self, on: Arithmetic, words: Sequence[Lanes]) -> Lanes:
+        """An element of its words."""
+        raise NotImplementedError  # each distribution defines it
 
     def words_at(self, out: tuple[Axis, ...], key: Operand, shape: Shape, each: int) -> list[Expr]:
         """The same at one output position."""
@@ -150,7 +162,10 @@ class Philox(_Random):
         return TensorType(shape, uint32)
 
     def evaluate(self, key: Array, *, shape: Shape) -> Array:
-        return self.words_of(key, shape, 1)[0].reshape(shape)
+        return self.drawn(key, shape, uint32)
+
+    def from_words(self, on: Arithmetic, words: Sequence[Lanes]) -> Lanes:
+        return words[0]
 
     def compute(self, out: tuple[Axis, ...], key: Operand, *, shape: Shape) -> Expr:
         return self.words_at(out, key, shape, 1)[0]
@@ -171,16 +186,11 @@ class _RandomFloat(_Random):
         return TensorType(shape, dtype)
 
     def evaluate(self, key: Array, *, shape: Shape, dtype: DType) -> Array:
-        words = self.words_of(key, shape, dtype.itemsize // 4)
-        value: Array = self.from_words(ON_ARRAYS, words)
-        return value.reshape(shape)
+        return self.drawn(key, shape, dtype)
 
     def compute(self, out: tuple[Axis, ...], key: Operand, *, shape: Shape, dtype: DType) -> Expr:
         value: Expr = self.from_words(ON_EXPRESSIONS, self.words_at(out, key, shape, dtype.itemsize // 4))
         return value
-
-    def from_words(self, on: Arithmetic, words: Sequence[Lanes]) -> Lanes:
-        raise NotImplementedError  # each distribution defines it
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
         for dtype in (float32, float64):

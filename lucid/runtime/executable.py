@@ -21,7 +21,7 @@ from lucid.errors import IRError
 from lucid.ir.graph import Array, Graph, Node
 from lucid.ir.passes.pipeline import Pipeline
 from lucid.runtime.binary import ARENA, FIRST, PARALLEL, SCRATCH, STATIC, THREADS, Binary
-from lucid.runtime.buffers import SMALLEST, address, empty
+from lucid.runtime.buffers import SMALLEST, address, empty, release
 from lucid.runtime.fingerprint import graph_key
 from lucid.runtime.jit import CompiledModule, assembly, function
 from lucid.runtime.orders import C_ORDER, Orders, arranged, empty_in, lies
@@ -80,6 +80,10 @@ def build(
     return executable
 
 
+#: Bytes of memory from which what waits unused elsewhere is given back first: building a model leaves as much behind.
+_LARGE = 16 * 1024 * 1024
+
+
 def _aligned_bytes(size: int) -> Array:
     """Zeroed memory that starts on a cache line."""
     raw = np.zeros(size + 64, np.uint8)
@@ -122,6 +126,8 @@ class Executable:
         self._code = CompiledModule(binary.objects, ("run", "prologue"))
         self._run = function(self._code.address("run"))
         self._prologue = function(self._code.address("prologue")) if binary.has_prologue else None
+        if binary.arena + binary.static >= _LARGE:
+            release()
         self._arena = _aligned_bytes(binary.arena)
         self._static = _aligned_bytes(binary.static)
         self._table = np.zeros(FIRST + len(self._types) + len(self._outputs), np.uintp)
