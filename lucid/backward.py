@@ -103,6 +103,7 @@ def grad(
     Raises:
         GradientError: nothing requires a gradient, an input is not used, or the graph was freed.
         ShapeError, DTypeError: a cotangent does not fit its output.
+        ArgumentTypeError, ArgumentError: not tensors; not as many ``grad_outputs`` as outputs.
 
     >>> import lucid
     >>> x = lucid.tensor(3.0, requires_grad=True)

@@ -50,7 +50,7 @@ def graph(*tensors: Tensor, inputs: Mapping[str, Tensor] | None = None) -> Captu
             they are met, under their own names (a parameter's is its path in the module) or as ``x0``, ``x1``, ...
 
     Raises:
-        ArgumentTypeError: something that is not a tensor.
+        ArgumentTypeError, ArgumentError: something that is not a tensor; nothing at all.
         TraceError: called inside a compiled function.
 
     >>> import lucid

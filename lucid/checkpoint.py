@@ -70,6 +70,14 @@ def load(path: str | PathLike[str], **parts: Any) -> dict[str, Any]:
     Raises:
         ArgumentTypeError: a part that has no ``load_state_dict``.
         StateError: the file is not there, is not a checkpoint, or lacks a part, or holds one that does not fit.
+
+    >>> import tempfile, lucid
+    >>> from lucid import checkpoint, nn
+    >>> model = nn.Linear(2, 1)
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     checkpoint.save(file.name, model=model, epoch=3)
+    ...     checkpoint.load(file.name, model=nn.Linear(2, 1))
+    {'epoch': 3}
     """
     op = "checkpoint.load"
     for name, part in parts.items():

@@ -106,22 +106,42 @@ class Recorded(Operators):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Sizes of the dimensions."""
+        """Sizes of the dimensions.
+
+        >>> import lucid
+        >>> lucid.ones(2, 3).shape
+        (2, 3)
+        """
         return self._record.call.type.shape
 
     @property
     def dtype(self) -> DType:
-        """Element type, a NumPy dtype."""
+        """Element type, a NumPy dtype.
+
+        >>> import lucid
+        >>> lucid.ones(2).dtype
+        dtype('float32')
+        """
         return self._record.call.type.dtype
 
     @property
     def ndim(self) -> int:
-        """Number of dimensions."""
+        """Number of dimensions.
+
+        >>> import lucid
+        >>> lucid.ones(2, 3).ndim
+        2
+        """
         return self._record.call.type.ndim
 
     @property
     def type(self) -> TensorType:
-        """Shape and dtype."""
+        """Shape and dtype.
+
+        >>> import lucid
+        >>> lucid.ones(2, 3).type
+        f32[2,3]
+        """
         return self._record.call.type
 
 

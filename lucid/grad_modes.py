@@ -12,7 +12,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def is_grad_enabled() -> bool:
-    """Whether operations on tensors that require a gradient give such tensors, in this thread."""
+    """Whether operations on tensors that require a gradient give such tensors, in this thread.
+
+    >>> import lucid
+    >>> lucid.is_grad_enabled()
+    True
+    """
     return mode.grad
 
 
@@ -80,5 +85,12 @@ def no_grad(function: Callable[..., Any] | None = None) -> Any:
 
 
 def enable_grad(function: Callable[..., Any] | None = None) -> Any:
-    """Results need gradients again inside, where ``no_grad`` holds around."""
+    """Results need gradients again inside, where ``no_grad`` holds around.
+
+    >>> import lucid
+    >>> x = lucid.ones(2, requires_grad=True)
+    >>> with no_grad(), enable_grad():
+    ...     print((x * 2).requires_grad)
+    True
+    """
     return _Recording(True) if function is None else _Recording(True)(function)

@@ -86,7 +86,14 @@ def load(path: PathArgument) -> dict[Any, Any]:
     Reads any safetensors file; one that was not written by ``lucid.save`` is a dictionary of tensors.
 
     Raises:
+        ArgumentTypeError: ``path`` is neither a string nor a path.
         StateError: the file is not there, is not a whole safetensors file, or holds element types Lucid does not have.
+
+    >>> import tempfile, lucid
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     lucid.save({"step": 3, "weights": [lucid.ones(2)]}, file.name)
+    ...     lucid.load(file.name)
+    {'step': 3, 'weights': [Tensor([1.0, 1.0])]}
     """
     op = "load"
     path = _path(op, path)
@@ -104,7 +111,14 @@ def metadata(path: PathArgument) -> dict[str, str]:
     """The texts that were saved with a state.
 
     Raises:
+        ArgumentTypeError: ``path`` is neither a string nor a path.
         StateError: as ``load``.
+
+    >>> import tempfile, lucid
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     lucid.save({"x": lucid.ones(2)}, file.name, metadata={"author": "me"})
+    ...     lucid.io.metadata(file.name)
+    {'author': 'me'}
     """
     _, texts = _read("metadata", _path("metadata", path), with_tensors=False)
     return {name: text for name, text in texts.items() if name != _STRUCTURE}

@@ -132,7 +132,15 @@ class Methods(InPlace):
 
     @property
     def data(self) -> Any:
-        """Not there: reading or writing it would go around the recorded graph."""
+        """Not there: reading or writing it would go around the recorded graph.
+
+        Raises:
+            MissingAttributeError: always.
+
+        >>> import lucid
+        >>> hasattr(lucid.ones(2), "data")
+        False
+        """
         fail(
             MissingAttributeError(
                 "a tensor has no attribute 'data'",
@@ -152,22 +160,50 @@ class Methods(InPlace):
 
     @property
     def T(self) -> Tensor:
-        """The axes in reverse order."""
+        """The axes in reverse order.
+
+        >>> import lucid
+        >>> lucid.tensor([[1, 2], [3, 4]]).T
+        Tensor([[1, 3],
+                [2, 4]])
+        """
         return movement.transpose(self)
 
     @property
     def mT(self) -> Tensor:
-        """The last two axes exchanged."""
+        """The last two axes exchanged.
+
+        Raises:
+            ArgumentError: fewer than two dimensions.
+
+        >>> import lucid
+        >>> lucid.ones(5, 2, 3).mT.shape
+        (5, 3, 2)
+        """
         return movement.swapaxes(self, -1, -2)
 
     @property
     def H(self) -> Tensor:
-        """A matrix with its two axes exchanged."""
+        """A matrix with its two axes exchanged.
+
+        >>> import lucid
+        >>> lucid.tensor([[1, 2], [3, 4]]).H
+        Tensor([[1, 3],
+                [2, 4]])
+        """
         return movement.t(self)
 
     @property
     def mH(self) -> Tensor:
-        """The last two axes exchanged."""
+        """The last two axes exchanged.
+
+        Raises:
+            ArgumentError: fewer than two dimensions.
+
+        >>> import lucid
+        >>> lucid.ones(5, 2, 3).mH.shape
+        (5, 3, 2)
+        """
         return movement.swapaxes(self, -1, -2)
 
     # --- elementwise ---
@@ -298,62 +334,171 @@ class Methods(InPlace):
     relu = elementwise.relu
 
     def where(self, condition: Any, other: Any) -> Tensor:
-        """``self`` where ``condition`` holds, else ``other``."""
+        """``self`` where ``condition`` holds, else ``other``.
+
+        Raises:
+            ShapeError: the shapes do not broadcast.
+            DTypeError: ``condition`` is not bool.
+
+        >>> import lucid
+        >>> x = lucid.tensor([-1.0, 2.0])
+        >>> x.where(x > 0, 0.0)
+        Tensor([0.0, 2.0])
+        """
         return elementwise.where(condition, self, other)
 
     # --- others like this one ---
     def new_full(
         self, size: Any, fill_value: Any, *, dtype: object = None, requires_grad: builtins.bool = False
     ) -> Tensor:
-        """A tensor of ``fill_value``, by default of this one's dtype."""
+        """A tensor of ``fill_value``, by default of this one's dtype.
+
+        Raises:
+            ArgumentTypeError, ArgumentError: sizes that are no ints, or negative; ``fill_value`` that is no number,
+                or does not fit.
+
+        >>> import lucid
+        >>> lucid.tensor([1, 2]).new_full((2, 2), 7)
+        Tensor([[7, 7],
+                [7, 7]])
+        """
         kind = self.dtype if dtype is None else dtype
         return creation.full(size, fill_value, dtype=kind, requires_grad=requires_grad)
 
     def new_zeros(self, *size: Any, dtype: object = None, requires_grad: builtins.bool = False) -> Tensor:
-        """A tensor of zeros, by default of this one's dtype."""
+        """A tensor of zeros, by default of this one's dtype.
+
+        Raises:
+            ArgumentTypeError, ArgumentError: sizes that are no ints, or negative.
+
+        >>> import lucid
+        >>> lucid.tensor([1, 2]).new_zeros(3)
+        Tensor([0, 0, 0])
+        """
         return creation.zeros(*size, dtype=self.dtype if dtype is None else dtype, requires_grad=requires_grad)
 
     def new_ones(self, *size: Any, dtype: object = None, requires_grad: builtins.bool = False) -> Tensor:
-        """A tensor of ones, by default of this one's dtype."""
+        """A tensor of ones, by default of this one's dtype.
+
+        Raises:
+            ArgumentTypeError, ArgumentError: sizes that are no ints, or negative.
+
+        >>> import lucid
+        >>> lucid.tensor([1, 2]).new_ones(3)
+        Tensor([1, 1, 1])
+        """
         return creation.ones(*size, dtype=self.dtype if dtype is None else dtype, requires_grad=requires_grad)
 
     def new_tensor(self, data: Any, *, dtype: object = None, requires_grad: builtins.bool = False) -> Tensor:
-        """A tensor of ``data``, by default of this one's dtype."""
+        """A tensor of ``data``, by default of this one's dtype.
+
+        Raises:
+            ArgumentTypeError, ShapeError: data that is not numbers, or ragged.
+
+        >>> import lucid
+        >>> lucid.tensor([1, 2]).new_tensor([3.7])
+        Tensor([3])
+        """
         return creation.tensor(data, requires_grad, self.dtype if dtype is None else dtype)
 
     # --- dtype ---
     def astype(self, dtype: object) -> Tensor:
+        """
+
+        Raises:
+            DTypeError: no element type that Lucid supports.
+
+        >>> import lucid
+        >>> lucid.tensor([1.7, -1.7]).astype("int32").tolist()
+        [1, -1]
+        """
         return elementwise.cast(self, dtype)
 
     def to(self, dtype: object = None, *, memory_format: memory.MemoryFormat = memory.preserve_format) -> Tensor:
-        """Another dtype, as ``astype``, or another order in memory, as ``contiguous``. There is one device."""
+        """Another dtype, as ``astype``, or another order in memory, as ``contiguous``. There is one device.
+
+        Raises:
+            DTypeError: no element type that Lucid supports.
+
+        >>> import lucid
+        >>> lucid.tensor([1, 2]).to(lucid.float64).dtype
+        dtype('float64')
+        """
         result = self if dtype is None else elementwise.cast(self, dtype)
         return memory.contiguous(result, memory_format)  # type: ignore[arg-type]  # Tensor is the only subclass users meet
 
     def contiguous(self, memory_format: memory.MemoryFormat = memory.contiguous_format) -> Tensor:
+        """
+
+        >>> import lucid
+        >>> lucid.ones(1, 2, 3, 4).contiguous(lucid.channels_last).is_contiguous()
+        False
+        """
         return memory.contiguous(self, memory_format)  # type: ignore[arg-type]  # as above
 
     def is_contiguous(self, memory_format: memory.MemoryFormat = memory.contiguous_format) -> builtins.bool:
+        """
+
+        >>> import lucid
+        >>> lucid.ones(2, 3).is_contiguous(), lucid.ones(2, 3).T.is_contiguous()
+        (True, False)
+        """
         return memory.is_contiguous(self, memory_format)  # type: ignore[arg-type]  # as above
 
     is_floating_point = dtypes.is_floating_point
 
     def type_as(self, other: Tensor) -> Tensor:
+        """
+
+        >>> import lucid
+        >>> lucid.tensor([1, 2]).type_as(lucid.ones(1))
+        Tensor([1.0, 2.0])
+        """
         return elementwise.cast(self, other.dtype)
 
     def float(self) -> Tensor:
+        """
+
+        >>> import lucid
+        >>> lucid.tensor([1, 2]).float()
+        Tensor([1.0, 2.0])
+        """
         return self._cast(float32)
 
     def double(self) -> Tensor:
+        """
+
+        >>> import lucid
+        >>> lucid.tensor([1, 2]).double()
+        Tensor([1.0, 2.0], dtype=float64)
+        """
         return self._cast(float64)
 
     def int(self) -> Tensor:
+        """
+
+        >>> import lucid
+        >>> lucid.tensor([1.7, -1.7]).int().tolist()
+        [1, -1]
+        """
         return self._cast(int32)
 
     def long(self) -> Tensor:
+        """
+
+        >>> import lucid
+        >>> lucid.tensor([1.7, -1.7]).long()
+        Tensor([1, -1])
+        """
         return self._cast(int64)
 
     def bool(self) -> Tensor:
+        """
+
+        >>> import lucid
+        >>> lucid.tensor([0, 2]).bool()
+        Tensor([False, True])
+        """
         return self._cast(bool_)
 
     def _cast(self, dtype: object) -> Tensor:

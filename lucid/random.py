@@ -27,7 +27,18 @@ _WORD = 0xFFFFFFFF
 
 
 class Generator:
-    """A seed and the number of keys handed out. Safe to use from several threads."""
+    """A seed and the number of keys handed out. Safe to use from several threads.
+
+    Raises:
+        ArgumentTypeError: ``seed`` is not an int.
+
+    >>> import lucid
+    >>> generator = lucid.random.Generator(7)
+    >>> generator.next_key()
+    array([7, 0, 0, 0], dtype=uint32)
+    >>> generator.state
+    (7, 1)
+    """
 
     def __init__(self, seed: int = 0):
         self._lock = threading.Lock()
@@ -75,7 +86,13 @@ def manual_seed(seed: int) -> Generator:
 
 
 def next_key() -> Tensor:
-    """The next key as a tensor; in a compiled function, an input that is fed a fresh key at every call."""
+    """The next key as a tensor; in a compiled function, an input that is fed a fresh key at every call.
+
+    >>> import lucid
+    >>> _ = lucid.manual_seed(3)
+    >>> lucid.random.next_key()
+    Tensor([3, 0, 0, 0], dtype=uint32)
+    """
     trace = mode.trace
     return leaf(default_generator.next_key()) if trace is None else trace.random_key()
 
@@ -99,12 +116,31 @@ def _owned(drawn: Tensor, requires_grad: bool = False) -> Tensor:
 
 
 def rand(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:
-    """Uniform draws from [0, 1)."""
+    """Uniform draws from [0, 1).
+
+    Raises:
+        ArgumentTypeError, ArgumentError: sizes that are no ints, or negative.
+        DTypeError: ``dtype`` is not floating.
+
+    >>> import lucid
+    >>> _ = lucid.manual_seed(0)
+    >>> lucid.rand(2, 3).shape
+    (2, 3)
+    """
     return _owned(_unit(ops.random_uniform, "rand", shape, dtype), requires_grad)
 
 
 def randn(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:
-    """Normal draws with mean 0 and variance 1."""
+    """Normal draws with mean 0 and variance 1.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: sizes that are no ints, or negative.
+        DTypeError: ``dtype`` is not floating.
+
+    >>> import lucid
+    >>> lucid.randn(2, 3, dtype=lucid.float64).dtype
+    dtype('float64')
+    """
     return _owned(_unit(ops.random_normal, "randn", shape, dtype), requires_grad)
 
 
@@ -169,7 +205,18 @@ def bernoulli(p: Any, shape: Any = None, *, dtype: object = None) -> Tensor:
 
 
 def randint(low: int, high: int | None = None, shape: Any = None, *, size: Any = None, dtype: object = int64) -> Tensor:
-    """Integers from ``low`` up to, not including, ``high``; ``randint(n, shape=s)`` starts from 0."""
+    """Integers from ``low`` up to, not including, ``high``; ``randint(n, shape=s)`` starts from 0.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: bounds that are no ints, or none between; more than 2**32 of them; bounds
+            outside ``dtype``.
+        DTypeError: ``dtype`` is no integer dtype.
+
+    >>> import lucid
+    >>> draws = lucid.randint(-1, 2, (100,))
+    >>> draws.min(), draws.max()
+    (Tensor(-1), Tensor(1))
+    """
     if high is None:
         low, high = 0, low
     low, high = int_of("randint", "low", low), int_of("randint", "high", high)
@@ -189,7 +236,16 @@ def randint(low: int, high: int | None = None, shape: Any = None, *, size: Any =
 
 
 def randperm(n: int) -> Tensor:
-    """The integers 0 .. n-1 in random order."""
+    """The integers 0 .. n-1 in random order.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: ``n`` is no int, or negative.
+        TraceError: in a compiled function.
+
+    >>> import lucid
+    >>> lucid.randperm(5).sort().values
+    Tensor([0, 1, 2, 3, 4])
+    """
     if mode.trace is not None:
         fail(TraceError("randperm cannot be compiled", op="randperm", hint="shuffle before calling the function"))
     count = int_of("randperm", "n", n)
@@ -200,10 +256,28 @@ def randperm(n: int) -> Tensor:
 
 
 def rand_like(x: Any, *, dtype: object = None) -> Tensor:
+    """Uniform draws from [0, 1), of ``x``'s shape and dtype.
+
+    Raises:
+        DTypeError: the dtype is not floating.
+
+    >>> import lucid
+    >>> lucid.rand_like(lucid.ones(2, 3)).shape
+    (2, 3)
+    """
     x = as_tensor(x, "rand_like")
     return rand(x.shape, dtype=x.dtype if dtype is None else dtype)
 
 
 def randn_like(x: Any, *, dtype: object = None) -> Tensor:
+    """Normal draws with mean 0 and variance 1, of ``x``'s shape and dtype.
+
+    Raises:
+        DTypeError: the dtype is not floating.
+
+    >>> import lucid
+    >>> lucid.randn_like(lucid.ones(2, 3)).shape
+    (2, 3)
+    """
     x = as_tensor(x, "randn_like")
     return randn(x.shape, dtype=x.dtype if dtype is None else dtype)

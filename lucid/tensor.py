@@ -75,7 +75,13 @@ class Tensor(Methods):
     # --- gradients ---
     @property
     def requires_grad(self) -> bool:
-        """True if a backward from here, or from a result of this, reaches a leaf whose gradient is wanted."""
+        """True if a backward from here, or from a result of this, reaches a leaf whose gradient is wanted.
+
+        >>> import lucid
+        >>> x = lucid.ones(2, requires_grad=True)
+        >>> x.requires_grad, (x * 2).requires_grad, x.detach().requires_grad
+        (True, True, False)
+        """
         return self._record.state != 0
 
     @requires_grad.setter
@@ -88,6 +94,11 @@ class Tensor(Methods):
         Raises:
             DTypeError: the dtype is not floating.
             GradientError: this is the result of an operation, not a leaf.
+            ArgumentTypeError: ``requires_grad`` is not True or False.
+
+        >>> import lucid
+        >>> lucid.ones(2).requires_grad_()
+        Tensor([1.0, 1.0], requires_grad=True)
         """
         if not isinstance(requires_grad, bool | np.bool_):
             message = f"requires_grad={requires_grad!r} must be True or False, not {type(requires_grad).__name__}"
@@ -120,12 +131,28 @@ class Tensor(Methods):
 
     @property
     def is_leaf(self) -> bool:
-        """True if no operation that needs a gradient made this tensor: its own gradient can be accumulated."""
+        """True if no operation that needs a gradient made this tensor: its own gradient can be accumulated.
+
+        >>> import lucid
+        >>> x = lucid.ones(2, requires_grad=True)
+        >>> x.is_leaf, (x * 2).is_leaf
+        (True, False)
+        """
         return self._record.state == 0 or self._record.owner is not None
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient that ``backward`` has accumulated, or None."""
+        """The gradient that ``backward`` has accumulated, or None.
+
+        Raises:
+            ArgumentTypeError, ShapeError: what is assigned is neither None nor a tensor of this shape and dtype.
+
+        >>> import lucid
+        >>> x = lucid.tensor([1.0, 2.0], requires_grad=True)
+        >>> (x * x).sum().backward()
+        >>> x.grad
+        Tensor([2.0, 4.0])
+        """
         return self._grad if mode.trace is None else mode.trace.read_grad(self)
 
     @grad.setter
@@ -154,6 +181,13 @@ class Tensor(Methods):
         Raises:
             GradientError: nothing requires a gradient, or a backward has already freed the graph.
             ShapeError, DTypeError: ``gradient`` does not fit.
+
+        >>> import lucid
+        >>> x = lucid.tensor([1.0, 2.0], requires_grad=True)
+        >>> y = x * 3
+        >>> y.backward(lucid.tensor([1.0, 10.0]))
+        >>> x.grad
+        Tensor([3.0, 30.0])
         """
         backward(self, gradient, retain_graph or create_graph, inputs, create_graph)
 
@@ -163,6 +197,14 @@ class Tensor(Methods):
         Raises:
             GradientError: the tensor does not require a gradient.
             ArgumentTypeError: ``hook`` cannot be called.
+
+        >>> import lucid
+        >>> x = lucid.ones(2, requires_grad=True)
+        >>> handle = x.register_hook(lambda gradient: gradient * 10)
+        >>> (x * 3).sum().backward()
+        >>> x.grad
+        Tensor([30.0, 30.0])
+        >>> handle.remove()
         """
         if not callable(hook):
             fail(ArgumentTypeError(f"hook={hook!r} must be a function of a gradient", op="register_hook"))
@@ -180,7 +222,25 @@ class Tensor(Methods):
         return HookHandle(record.hooks, key)
 
     def retain_grad(self) -> None:
-        """Let ``backward`` fill this tensor's ``grad`` although it is not a leaf."""
+        """Let ``backward`` fill this tensor's ``grad`` although it is not a leaf.
+
+        Raises:
+            GradientError: the tensor does not require a gradient.
+
+        >>> import lucid
+        >>> x = lucid.ones(2, requires_grad=True)
+        >>> y = x * 3
+        >>> y.retain_grad()
+        >>> (y * y).sum().backward()
+        >>> y.grad
+        Tensor([6.0, 6.0])
+        """
+        if not self.requires_grad:
+            fail(
+                GradientError(
+                    "a tensor that requires no gradient keeps none", op="retain_grad", hint="x.requires_grad_()"
+                )
+            )
         if not self.is_leaf:
             from weakref import ref
 
@@ -194,7 +254,13 @@ class Tensor(Methods):
             self.register_hook(keep)
 
     def detach(self) -> Tensor:
-        """A leaf with the same values, sharing memory, through which no gradient flows."""
+        """A leaf with the same values, sharing memory, through which no gradient flows.
+
+        >>> import lucid
+        >>> x = lucid.ones(2, requires_grad=True)
+        >>> (x * 3).detach()
+        Tensor([3.0, 3.0])
+        """
         if mode.trace is not None:
             from lucid import ops
             from lucid.eager import apply
@@ -209,7 +275,13 @@ class Tensor(Methods):
         return result
 
     def clone(self) -> Tensor:
-        """A copy, through which gradients flow."""
+        """A copy, through which gradients flow.
+
+        >>> import lucid
+        >>> x = lucid.ones(2, requires_grad=True)
+        >>> x.clone()
+        Tensor([1.0, 1.0], requires_grad=True)
+        """
         from lucid import ops
         from lucid.eager import apply
 
@@ -225,6 +297,11 @@ class Tensor(Methods):
         Raises:
             GradientError: this tensor is the result of an operation.
             ShapeError: ``source`` does not broadcast to this shape.
+
+        >>> import lucid
+        >>> lucid.zeros(2, 2).copy_(lucid.tensor([1, 2]))
+        Tensor([[1.0, 2.0],
+                [1.0, 2.0]])
         """
         from lucid.functions.elementwise import cast
         from lucid.functions.movement import broadcast
@@ -248,11 +325,28 @@ class Tensor(Methods):
         return self
 
     def fill_(self, value: Any) -> Tensor:
-        """Replace every value by a number."""
+        """Replace every value by a number.
+
+        Raises:
+            GradientError: this tensor is the result of an operation.
+            ArgumentTypeError: ``value`` is not a number.
+
+        >>> import lucid
+        >>> lucid.zeros(2).fill_(5)
+        Tensor([5.0, 5.0])
+        """
         return self.copy_(value)
 
     def zero_(self) -> Tensor:
-        """Replace every value by 0."""
+        """Replace every value by 0.
+
+        Raises:
+            GradientError: this tensor is the result of an operation.
+
+        >>> import lucid
+        >>> lucid.ones(2).zero_()
+        Tensor([0.0, 0.0])
+        """
         return self.copy_(0)
 
     def _become(self, new: Tensor) -> None:
@@ -304,6 +398,15 @@ class Tensor(Methods):
         A leaf's array can be written to, and the tensor sees it; a later update (by an optimizer, ``copy_``) gives the
         tensor new memory. The result of an operation is shown read-only, because it may share its memory with what it
         was computed from.
+
+        Raises:
+            TraceError: in a compiled function, where values are not known.
+
+        >>> import lucid
+        >>> x = lucid.zeros(2)
+        >>> x.numpy()[0] = 5
+        >>> x
+        Tensor([5.0, 0.0])
         """
         array: Array = self._value("numpy()").view()
         root = self if self._base is None else self._base
@@ -330,6 +433,11 @@ class Tensor(Methods):
 
         Raises:
             ShapeError: there is not exactly one element.
+            TraceError: in a compiled function, where values are not known.
+
+        >>> import lucid
+        >>> lucid.tensor([2.5]).item()
+        2.5
         """
         array = self._value("item()")
         if array.size != 1:
@@ -337,32 +445,70 @@ class Tensor(Methods):
         return array.item()
 
     def tolist(self) -> Any:
-        """The values as nested lists of Python numbers."""
+        """The values as nested lists of Python numbers.
+
+        Raises:
+            TraceError: in a compiled function, where values are not known.
+
+        >>> import lucid
+        >>> lucid.tensor([[1, 2], [3, 4]]).tolist()
+        [[1, 2], [3, 4]]
+        """
         return self._value("tolist()").tolist()
 
     @property
     def size(self) -> Size:
-        """Number of elements, as in NumPy; called as PyTorch's ``x.size()``, the shape, ``x.size(0)`` a part of it."""
+        """Number of elements, as in NumPy; called as PyTorch's ``x.size()``, the shape, ``x.size(0)`` a part of it.
+
+        Raises:
+            ArgumentError: a dimension that is not there.
+
+        >>> import lucid
+        >>> x = lucid.ones(2, 3)
+        >>> x.size == 6, x.size(), x.size(0)
+        (True, (2, 3), 2)
+        """
         return Size(self._record.call.type)
 
     def numel(self) -> int:
-        """Number of elements. ``nelement`` is the same method."""
+        """Number of elements. ``nelement`` is the same method.
+
+        >>> import lucid
+        >>> lucid.ones(2, 3).numel()
+        6
+        """
         return self._record.call.type.size
 
     nelement = numel
 
     def element_size(self) -> int:
-        """Bytes of an element."""
+        """Bytes of an element.
+
+        >>> import lucid
+        >>> lucid.ones(2).element_size()
+        4
+        """
         return self.dtype.itemsize
 
     def dim(self) -> int:
-        """Number of dimensions. ``ndimension`` is the same method."""
+        """Number of dimensions. ``ndimension`` is the same method.
+
+        >>> import lucid
+        >>> lucid.ones(2, 3).dim()
+        2
+        """
         return self.ndim
 
     ndimension = dim
 
     def cpu(self) -> Tensor:
-        """The tensor itself: there is one device."""
+        """The tensor itself: there is one device.
+
+        >>> import lucid
+        >>> x = lucid.ones(2)
+        >>> x.cpu() is x
+        True
+        """
         return self
 
     def __len__(self) -> int:
@@ -464,12 +610,26 @@ class Size(int):
     _shape: tuple[int, ...]
 
     def __call__(self, dim: Any = None) -> Any:
-        """All sizes, or the one of ``dim``."""
+        """All sizes, or the one of ``dim``.
+
+        >>> import lucid
+        >>> lucid.ones(2, 3).size(1)
+        3
+        """
         return self._shape if dim is None else self._shape[axis_of("size", dim, len(self._shape), "dim")]
 
 
 class HookHandle:
-    """Removes a hook again."""
+    """Removes a hook again.
+
+    >>> import lucid
+    >>> x = lucid.ones(2, requires_grad=True)
+    >>> handle = x.register_hook(lambda gradient: gradient * 10)
+    >>> handle.remove()
+    >>> x.sum().backward()
+    >>> x.grad
+    Tensor([1.0, 1.0])
+    """
 
     def __init__(self, hooks: dict[int, Any], key: int):
         self._hooks = hooks

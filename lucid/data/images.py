@@ -100,6 +100,8 @@ def fashion_mnist(root: str | PathLike[str] = FASHION_MNIST) -> tuple[TensorData
 
     Raises:
         DataError: the files are not there, or cannot be read.
+
+    >>> train, test = fashion_mnist()  # doctest: +SKIP
     """
     folder = Path(root)
     if not folder.is_dir():

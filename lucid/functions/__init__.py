@@ -1,6 +1,7 @@
 """Every function of tensors, grouped by kind: ``lucid.exp``, ``lucid.sum``, ``lucid.reshape``, ...
 
 All are compositions of the ops of ``lucid.ops`` through ``lucid.eager.apply``; most are also methods of ``Tensor``.
+What takes a tensor takes a number or an array too; what holds no numbers is an ``ArgumentTypeError``, everywhere.
 """
 
 from lucid.functions import (

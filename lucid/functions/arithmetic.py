@@ -27,17 +27,41 @@ __all__ = [
 
 
 def add(a: Any, b: Any, *, alpha: Any = 1) -> Tensor:
-    """``a + alpha * b``."""
+    """``a + alpha * b``.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.add(lucid.tensor([1, 2]), lucid.tensor([10, 20]), alpha=2)
+    Tensor([21, 42])
+    """
     return binary("add", a, _scaled(b, alpha))
 
 
 def sub(a: Any, b: Any, *, alpha: Any = 1) -> Tensor:
-    """``a - alpha * b``. ``subtract`` is the same function."""
+    """``a - alpha * b``. ``subtract`` is the same function.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.sub(lucid.tensor([5, 7]), 2)
+    Tensor([3, 5])
+    """
     return binary("sub", a, _scaled(b, alpha))
 
 
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """``other - alpha * input``."""
+    """``other - alpha * input``.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.rsub(lucid.tensor([5, 7]), 2)
+    Tensor([-3, -5])
+    """
     return binary("sub", other, _scaled(input, alpha))
 
 
@@ -46,7 +70,16 @@ def _scaled(x: Any, alpha: Any) -> Any:
 
 
 def mul(a: Any, b: Any) -> Tensor:
-    """``a * b``. ``multiply`` is the same function."""
+    """``a * b``. ``multiply`` is the same function.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.mul(lucid.tensor([[1], [2]]), lucid.tensor([3, 4]))
+    Tensor([[3, 4],
+            [6, 8]])
+    """
     return binary("mul", a, b)
 
 
@@ -83,12 +116,28 @@ subtract, multiply, divide, true_divide = sub, mul, div, div
 
 
 def floor_divide(input: Any, other: Any) -> Tensor:
-    """``input // other``: the quotient rounded down; an integer divided by 0 gives 0. No gradient flows through it."""
+    """``input // other``: the quotient rounded down; an integer divided by 0 gives 0. No gradient flows through it.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.floor_divide(lucid.tensor([7, -7]), 2)
+    Tensor([3, -4])
+    """
     return binary("floordiv", input, other)
 
 
 def remainder(input: Any, other: Any) -> Tensor:
-    """``input % other``: what is left of ``input`` after ``input // other``; it has ``other``'s sign."""
+    """``input % other``: what is left of ``input`` after ``input // other``; it has ``other``'s sign.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.remainder(lucid.tensor([7, -7]), 4)
+    Tensor([3, 1])
+    """
     return binary("mod", input, other)
 
 
@@ -108,18 +157,36 @@ def fmod(input: Any, other: Any) -> Tensor:
 
 
 def reciprocal(input: Any) -> Tensor:
-    """``1 / input``."""
+    """``1 / input``.
+
+    >>> import lucid
+    >>> lucid.reciprocal(lucid.tensor([2.0, 4.0]))
+    Tensor([0.5, 0.25])
+    """
     return binary("div", 1.0, floating(as_tensor(input, "reciprocal")))
 
 
 def square(x: Any) -> Tensor:
-    """``x * x``."""
+    """``x * x``.
+
+    >>> import lucid
+    >>> lucid.square(lucid.tensor([-3.0, 2.0]))
+    Tensor([9.0, 4.0])
+    """
     x = as_tensor(x, "square")
     return binary("mul", x, x)
 
 
 def pow(a: Any, b: Any) -> Tensor:
-    """``a`` to the power ``b``."""
+    """``a`` to the power ``b``.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.pow(lucid.tensor([1.0, 2.0, 3.0]), 2)
+    Tensor([1.0, 4.0, 9.0])
+    """
     number = python_number(b)
     if number == 2 and isinstance(a, Recorded):
         return binary("mul", a, a)  # the same value, without a logarithm in its second derivative
@@ -127,7 +194,15 @@ def pow(a: Any, b: Any) -> Tensor:
 
 
 def float_power(input: Any, exponent: Any) -> Tensor:
-    """``input`` to the power ``exponent``, computed in float64."""
+    """``input`` to the power ``exponent``, computed in float64.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.float_power(lucid.tensor([2, 3]), -1).dtype
+    dtype('float64')
+    """
 
     def wide(x: Any) -> Any:
         return x if python_number(x) is not None else promote(as_tensor(x, "float_power"), float64)
@@ -137,38 +212,81 @@ def float_power(input: Any, exponent: Any) -> Tensor:
 
 
 def ldexp(input: Any, other: Any) -> Tensor:
-    """``input * 2**other``."""
+    """``input * 2**other``.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.ldexp(lucid.tensor([1.0, 3.0]), lucid.tensor([4, -1]))
+    Tensor([16.0, 1.5])
+    """
     exponent = floating(as_tensor(other, "ldexp"))
     return binary("mul", input, binary("pow", 2.0, exponent))
 
 
 def trunc(x: Any) -> Tensor:
-    """The whole part: x rounded towards 0; the gradient is 0."""
+    """The whole part: x rounded towards 0; the gradient is 0.
+
+    >>> import lucid
+    >>> lucid.trunc(lucid.tensor([1.7, -1.7]))
+    Tensor([1.0, -1.0])
+    """
     t = as_tensor(x, "trunc")
     return where(binary("lt", t, 0), apply(ops.ceil, t), apply(ops.floor, t)) if t.dtype.kind == "f" else t
 
 
 def frac(x: Any) -> Tensor:
-    """``x - trunc(x)``, with x's sign."""
+    """``x - trunc(x)``, with x's sign.
+
+    >>> import lucid
+    >>> lucid.frac(lucid.tensor([1.5, -1.5]))
+    Tensor([0.5, -0.5])
+    """
     x = floating(as_tensor(x, "frac"))
     return binary("sub", x, trunc(x))
 
 
 def copysign(input: Any, other: Any) -> Tensor:
-    """The size of ``input`` with the sign of ``other``."""
+    """The size of ``input`` with the sign of ``other``.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.copysign(lucid.tensor([1.0, 2.0]), lucid.tensor([-0.0, 5.0]))
+    Tensor([-1.0, 2.0])
+    """
     a, b = together(input, other, "copysign")
     a, b = floating(a), floating(b)
     return where(binary("eq", signbit(a), signbit(b)), a, -a)
 
 
 def heaviside(input: Any, values: Any) -> Tensor:
-    """0 where ``input`` is negative or NaN, ``values`` where it is 0, 1 where it is positive."""
+    """0 where ``input`` is negative or NaN, ``values`` where it is 0, 1 where it is positive.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.heaviside(lucid.tensor([-2.0, 0.0, 3.0]), 0.5)
+    Tensor([0.0, 0.5, 1.0])
+    """
     a, b = together(input, values, "heaviside")
     return where(binary("eq", a, 0), b, promote(binary("gt", a, 0), a.dtype))
 
 
 def lerp(input: Any, end: Any, weight: Any) -> Tensor:
-    """``input + weight * (end - input)``: from ``input`` at weight 0 to ``end`` at weight 1, both exact."""
+    """``input + weight * (end - input)``: from ``input`` at weight 0 to ``end`` at weight 1, both exact.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+        ArgumentTypeError: ``weight`` is neither a number nor a tensor.
+
+    >>> import lucid
+    >>> lucid.lerp(lucid.tensor([0.0, 10.0]), lucid.tensor([1.0, 20.0]), 0.5)
+    Tensor([0.5, 15.0])
+    """
     a, b = together(input, end, "lerp")
     if not isinstance(weight, Recorded):
         share = number_of("lerp", "weight", weight)
@@ -179,17 +297,41 @@ def lerp(input: Any, end: Any, weight: Any) -> Tensor:
 
 
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
-    """``input + value * tensor1 * tensor2``."""
+    """``input + value * tensor1 * tensor2``.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.addcmul(lucid.ones(2), lucid.tensor([1.0, 2.0]), lucid.tensor([3.0, 4.0]), value=10)
+    Tensor([31.0, 81.0])
+    """
     return binary("add", input, _scaled(binary("mul", tensor1, tensor2), value))
 
 
 def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
-    """``input + value * tensor1 / tensor2``."""
+    """``input + value * tensor1 / tensor2``.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.addcdiv(lucid.ones(2), lucid.tensor([1.0, 2.0]), lucid.tensor([2.0, 4.0]), value=10)
+    Tensor([6.0, 6.0])
+    """
     return binary("add", input, _scaled(binary("div", tensor1, tensor2), value))
 
 
 def logaddexp(input: Any, other: Any) -> Tensor:
-    """``log(exp(input) + exp(other))``, without overflow."""
+    """``log(exp(input) + exp(other))``, without overflow.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.logaddexp(lucid.tensor(1000.0), lucid.tensor(0.0))
+    Tensor(1000.0)
+    """
     a, b = together(input, other, "logaddexp")
     a, b = floating(a), floating(b)
     first = binary("ge", a, b)
@@ -200,19 +342,43 @@ def logaddexp(input: Any, other: Any) -> Tensor:
 
 
 def logaddexp2(input: Any, other: Any) -> Tensor:
-    """``log2(2**input + 2**other)``, without overflow."""
+    """``log2(2**input + 2**other)``, without overflow.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.logaddexp2(lucid.tensor(3.0), lucid.tensor(3.0))
+    Tensor(4.0)
+    """
     log2 = float(np.log(2.0))
     a, b = together(input, other, "logaddexp2")
     return logaddexp(a * log2, b * log2) / log2
 
 
 def xlogy(input: Any, other: Any) -> Tensor:
-    """``input * log(other)``; 0 where ``input`` is 0, unless ``other`` is NaN."""
+    """``input * log(other)``; 0 where ``input`` is 0, unless ``other`` is NaN.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.xlogy(lucid.tensor([0.0, 2.0]), lucid.tensor([0.0, 1.0]))
+    Tensor([0.0, 0.0])
+    """
     return _times_log("xlogy", input, other, 0.0)
 
 
 def xlog1py(input: Any, other: Any) -> Tensor:
-    """``input * log(1 + other)``; 0 where ``input`` is 0, unless ``other`` is NaN."""
+    """``input * log(1 + other)``; 0 where ``input`` is 0, unless ``other`` is NaN.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.xlog1py(lucid.tensor([0.0, 2.0]), lucid.tensor([-1.0, 0.0]))
+    Tensor([0.0, 0.0])
+    """
     return _times_log("xlog1py", input, other, -1.0)
 
 
@@ -250,6 +416,14 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
     """``x`` limited to ``min .. max``, which are numbers or None; tensors as bounds go through maximum and minimum.
 
     Gradients pass where ``min <= x <= max``. ``clamp`` is the same function.
+
+    Raises:
+        ArgumentTypeError: a bound is neither a number nor a tensor.
+        ArgumentError: a bound is not a value of an integer ``x``'s dtype.
+
+    >>> import lucid
+    >>> lucid.clip(lucid.tensor([-3, 0, 9]), -1, 5)
+    Tensor([-1, 0, 5])
     """
     x = as_tensor(x, "clip")
     low, high = python_number(min), python_number(max)
@@ -275,10 +449,26 @@ clamp = clip
 
 
 def clamp_min(input: Any, min: Any) -> Tensor:
-    """``input``, but not below ``min``."""
+    """``input``, but not below ``min``.
+
+    Raises:
+        ArgumentTypeError: ``min`` is neither a number nor a tensor.
+
+    >>> import lucid
+    >>> lucid.clamp_min(lucid.tensor([-3, 0, 9]), -1)
+    Tensor([-1, 0, 9])
+    """
     return clip(input, min)
 
 
 def clamp_max(input: Any, max: Any) -> Tensor:
-    """``input``, but not above ``max``."""
+    """``input``, but not above ``max``.
+
+    Raises:
+        ArgumentTypeError: ``max`` is neither a number nor a tensor.
+
+    >>> import lucid
+    >>> lucid.clamp_max(lucid.tensor([-3, 0, 9]), 5)
+    Tensor([-3, 0, 5])
+    """
     return clip(input, None, max)

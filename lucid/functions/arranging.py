@@ -33,6 +33,10 @@ def roll(input: Any, shifts: Any, dims: Any = None) -> Tensor:
     Args:
         shifts, dims: an int each, or equally many of both; without ``dims`` the flat tensor is rolled.
 
+    Raises:
+        ArgumentTypeError, ArgumentError: no ints; not equally many ``shifts`` and ``dims``; a dimension that is
+            not there.
+
     >>> import lucid
     >>> lucid.roll(lucid.tensor([1, 2, 3]), 1)
     Tensor([3, 1, 2])
@@ -59,7 +63,16 @@ def _rolled(x: Tensor, by: int, axis: int) -> Tensor:
 
 
 def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
-    """Turned ``k`` times by 90 degrees from the first of ``dims`` towards the second."""
+    """Turned ``k`` times by 90 degrees from the first of ``dims`` towards the second.
+
+    Raises:
+        ArgumentError: ``dims`` are not two different dimensions.
+
+    >>> import lucid
+    >>> lucid.rot90(lucid.tensor([[1, 2], [3, 4]]))
+    Tensor([[2, 4],
+            [1, 3]])
+    """
     x = as_tensor(input, "rot90")
     if not is_several(dims) or len(dims) != 2:
         fail(ArgumentError(f"dims={dims} must be two dimensions", op="rot90"))
@@ -75,12 +88,30 @@ def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 
 
 def fliplr(input: Any) -> Tensor:
-    """The order of columns reversed."""
+    """The order of columns reversed.
+
+    Raises:
+        ShapeError: fewer than two dimensions.
+
+    >>> import lucid
+    >>> lucid.fliplr(lucid.tensor([[1, 2], [3, 4]]))
+    Tensor([[2, 1],
+            [4, 3]])
+    """
     return flip(_at_least(2, "fliplr", input), 1)
 
 
 def flipud(input: Any) -> Tensor:
-    """The order of rows reversed."""
+    """The order of rows reversed.
+
+    Raises:
+        ShapeError: no dimensions.
+
+    >>> import lucid
+    >>> lucid.flipud(lucid.tensor([[1, 2], [3, 4]]))
+    Tensor([[3, 4],
+            [1, 2]])
+    """
     return flip(_at_least(1, "flipud", input), 0)
 
 
@@ -100,6 +131,8 @@ def repeat_interleave(input: Any, repeats: Any, dim: int | None = None, *, outpu
 
     Raises:
         TraceError: in a compiled function, counts in a tensor without ``output_size``: the size depends on values.
+        ArgumentTypeError, ArgumentError: ``repeats`` are no ints, or negative.
+        ShapeError: not as many counts as elements.
 
     >>> import lucid
     >>> lucid.repeat_interleave(lucid.tensor([1, 2]), 2)
@@ -137,7 +170,15 @@ def repeat_interleave(input: Any, repeats: Any, dim: int | None = None, *, outpu
 
 
 def unbind(input: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """The slices along ``dim``, which is removed."""
+    """The slices along ``dim``, which is removed.
+
+    Raises:
+        ArgumentError: ``dim`` is not there.
+
+    >>> import lucid
+    >>> lucid.unbind(lucid.tensor([[1, 2], [3, 4]]))
+    (Tensor([1, 2]), Tensor([3, 4]))
+    """
     x = as_tensor(input, "unbind")
     axis = axis_of("unbind", dim, x.ndim, "dim")
     return tuple([_selected(x, axis, k) for k in range(x.shape[axis])])
@@ -152,6 +193,11 @@ def select(input: Any, dim: int, index: int) -> Tensor:
 
     Raises:
         IndexRangeError: ``index`` is outside the dimension.
+        ArgumentError: ``dim`` is not there.
+
+    >>> import lucid
+    >>> lucid.select(lucid.tensor([[1, 2], [3, 4]]), 1, 0)
+    Tensor([1, 3])
     """
     x = as_tensor(input, "select")
     axis = axis_of("select", dim, x.ndim, "dim")
@@ -166,6 +212,10 @@ def narrow(input: Any, dim: int, start: int, length: int) -> Tensor:
 
     Raises:
         ArgumentError: they are not all there.
+
+    >>> import lucid
+    >>> lucid.narrow(lucid.tensor([1, 2, 3, 4]), 0, 1, 2)
+    Tensor([2, 3])
     """
     x = as_tensor(input, "narrow")
     axis = axis_of("narrow", dim, x.ndim, "dim")
@@ -178,6 +228,10 @@ def narrow(input: Any, dim: int, start: int, length: int) -> Tensor:
 
 def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces along ``dim``: so many of nearly equal size, the longer ones first, or cut at the given places.
+
+    Raises:
+        ShapeError: no dimensions.
+        ArgumentTypeError, ArgumentError: no ints; fewer than one piece; a dimension that is not there.
 
     >>> import lucid
     >>> [part.tolist() for part in lucid.tensor_split(lucid.arange(5), 2)]
@@ -201,18 +255,45 @@ def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple[Te
 
 
 def hsplit(input: Any, indices_or_sections: Any) -> tuple[Tensor, ...]:
-    """Pieces along the second dimension (of vectors, the first): equal ones, or cut at the given places."""
+    """Pieces along the second dimension (of vectors, the first): equal ones, or cut at the given places.
+
+    Raises:
+        ShapeError: no dimensions.
+        ArgumentError: the pieces would not be equal.
+
+    >>> import lucid
+    >>> lucid.hsplit(lucid.tensor([[1, 2, 3]]), [1])
+    (Tensor([[1]]), Tensor([[2, 3]]))
+    """
     x = _at_least(1, "hsplit", input)
     return _equal_split("hsplit", x, indices_or_sections, 0 if x.ndim == 1 else 1)
 
 
 def vsplit(input: Any, indices_or_sections: Any) -> tuple[Tensor, ...]:
-    """Pieces along the first dimension: equal ones, or cut at the given places."""
+    """Pieces along the first dimension: equal ones, or cut at the given places.
+
+    Raises:
+        ShapeError: fewer than two dimensions.
+        ArgumentError: the pieces would not be equal.
+
+    >>> import lucid
+    >>> lucid.vsplit(lucid.tensor([[1, 2], [3, 4]]), 2)
+    (Tensor([[1, 2]]), Tensor([[3, 4]]))
+    """
     return _equal_split("vsplit", _at_least(2, "vsplit", input), indices_or_sections, 0)
 
 
 def dsplit(input: Any, indices_or_sections: Any) -> tuple[Tensor, ...]:
-    """Pieces along the third dimension: equal ones, or cut at the given places."""
+    """Pieces along the third dimension: equal ones, or cut at the given places.
+
+    Raises:
+        ShapeError: fewer than three dimensions.
+        ArgumentError: the pieces would not be equal.
+
+    >>> import lucid
+    >>> [piece.shape for piece in lucid.dsplit(lucid.ones(2, 3, 4), 2)]
+    [(2, 3, 2), (2, 3, 2)]
+    """
     return _equal_split("dsplit", _at_least(3, "dsplit", input), indices_or_sections, 2)
 
 
@@ -229,6 +310,11 @@ def unfold(input: Any, dimension: int, size: int, step: int) -> Tensor:
 
     Raises:
         ArgumentError: the window is larger than the dimension, or ``step`` is not positive.
+
+    >>> import lucid
+    >>> lucid.unfold(lucid.arange(5), 0, 2, 2)
+    Tensor([[0, 1],
+            [2, 3]])
     """
     x = as_tensor(input, "unfold")
     axis = axis_of("unfold", dimension, max(x.ndim, 1), "dimension")
@@ -270,28 +356,63 @@ def _each(ndim: int, op: str, tensors: Any) -> Any:
 
 
 def atleast_1d(*tensors: Any) -> Any:
-    """Tensors with at least one dimension; of several, a tuple."""
+    """Tensors with at least one dimension; of several, a tuple.
+
+    >>> import lucid
+    >>> lucid.atleast_1d(lucid.tensor(3))
+    Tensor([3])
+    """
     return _each(1, "atleast_1d", tensors)
 
 
 def atleast_2d(*tensors: Any) -> Any:
-    """Tensors with at least two dimensions, vectors as rows; of several, a tuple."""
+    """Tensors with at least two dimensions, vectors as rows; of several, a tuple.
+
+    >>> import lucid
+    >>> lucid.atleast_2d(lucid.tensor([3, 4]))
+    Tensor([[3, 4]])
+    """
     return _each(2, "atleast_2d", tensors)
 
 
 def atleast_3d(*tensors: Any) -> Any:
-    """Tensors with at least three dimensions, matrices with a last one of size 1; of several, a tuple."""
+    """Tensors with at least three dimensions, matrices with a last one of size 1; of several, a tuple.
+
+    >>> import lucid
+    >>> lucid.atleast_3d(lucid.tensor([[3, 4]])).shape
+    (1, 2, 1)
+    """
     return _each(3, "atleast_3d", tensors)
 
 
 def hstack(tensors: Sequence[Any]) -> Tensor:
-    """Tensors joined along the second dimension, vectors along the first."""
+    """Tensors joined along the second dimension, vectors along the first.
+
+    Raises:
+        ShapeError: the other sizes are not equal.
+        ArgumentError: there are no tensors.
+
+    >>> import lucid
+    >>> lucid.hstack([lucid.tensor([[1], [2]]), lucid.tensor([[3], [4]])])
+    Tensor([[1, 3],
+            [2, 4]])
+    """
     parts = [_wider(x, 1) for x in _listed("hstack", (tensors,))]
     return concat(parts, 0 if parts and parts[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Any]) -> Tensor:
-    """Tensors joined along the first dimension, vectors counting as rows. ``row_stack`` is the same function."""
+    """Tensors joined along the first dimension, vectors counting as rows. ``row_stack`` is the same function.
+
+    Raises:
+        ShapeError: the other sizes are not equal.
+        ArgumentError: there are no tensors.
+
+    >>> import lucid
+    >>> lucid.vstack([lucid.tensor([1, 2]), lucid.tensor([3, 4])])
+    Tensor([[1, 2],
+            [3, 4]])
+    """
     return concat([_wider(x, 2) for x in _listed("vstack", (tensors,))], 0)
 
 
@@ -299,12 +420,34 @@ row_stack = vstack
 
 
 def dstack(tensors: Sequence[Any]) -> Tensor:
-    """Tensors joined along the third dimension."""
+    """Tensors joined along the third dimension.
+
+    Raises:
+        ShapeError: the other sizes are not equal.
+        ArgumentError: there are no tensors.
+
+    >>> import lucid
+    >>> lucid.dstack([lucid.tensor([1, 2]), lucid.tensor([3, 4])])
+    Tensor([
+        [[1, 3],
+         [2, 4]]
+    ])
+    """
     return concat([_wider(x, 3) for x in _listed("dstack", (tensors,))], 2)
 
 
 def column_stack(tensors: Sequence[Any]) -> Tensor:
-    """Tensors joined along the second dimension, vectors counting as columns."""
+    """Tensors joined along the second dimension, vectors counting as columns.
+
+    Raises:
+        ShapeError: the other sizes are not equal.
+        ArgumentError: there are no tensors.
+
+    >>> import lucid
+    >>> lucid.column_stack([lucid.tensor([1, 2]), lucid.tensor([3, 4])])
+    Tensor([[1, 3],
+            [2, 4]])
+    """
     parts = [reshape(x, (x.size, 1)) if x.ndim < 2 else x for x in _listed("column_stack", (tensors,))]
     return concat(parts, 1)
 
@@ -314,6 +457,10 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
 
     Raises:
         ShapeError: they do not.
+
+    >>> import lucid
+    >>> lucid.broadcast_shapes((3, 1), (4,))
+    (3, 4)
     """
     sizes = [ints_of("broadcast_shapes", "shape", s) for s in shapes]
     try:
@@ -323,7 +470,16 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
-    """The tensors, repeated to the shape that all of them broadcast to."""
+    """The tensors, repeated to the shape that all of them broadcast to.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.broadcast_tensors(lucid.tensor([[1], [2]]), lucid.tensor([3, 4]))[0]
+    Tensor([[1, 1],
+            [2, 2]])
+    """
     parts = _listed("broadcast_tensors", tensors)
     shape = broadcast_shapes(*[x.shape for x in parts])
     return tuple([broadcast_to(x, shape) for x in parts])
@@ -337,6 +493,11 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
 
     Raises:
         ShapeError, ArgumentError: not vectors; another ``indexing``.
+
+    >>> import lucid
+    >>> rows, columns = lucid.meshgrid(lucid.arange(2), lucid.arange(3))
+    >>> rows.tolist(), columns.tolist()
+    ([[0, 0, 0], [1, 1, 1]], [[0, 1, 2], [0, 1, 2]])
     """
     parts = _listed("meshgrid", tensors)
     if indexing not in ("ij", "xy"):
@@ -354,7 +515,15 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
 
 
 def cartesian_prod(*tensors: Any) -> Tensor:
-    """All choices of one element from each vector, as rows; of one vector, the vector."""
+    """All choices of one element from each vector, as rows; of one vector, the vector.
+
+    Raises:
+        ShapeError: not vectors.
+
+    >>> import lucid
+    >>> lucid.cartesian_prod(lucid.tensor([1, 2]), lucid.tensor([3, 4])).tolist()
+    [[1, 3], [1, 4], [2, 3], [2, 4]]
+    """
     parts = _listed("cartesian_prod", tensors)
     if len(parts) == 1:
         return parts[0]
@@ -362,7 +531,16 @@ def cartesian_prod(*tensors: Any) -> Tensor:
 
 
 def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Tensor:
-    """All choices of ``r`` elements of a vector, in their order, as rows."""
+    """All choices of ``r`` elements of a vector, in their order, as rows.
+
+    Raises:
+        ShapeError: not a vector.
+        ArgumentError: ``r`` is negative.
+
+    >>> import lucid
+    >>> lucid.combinations(lucid.tensor([1, 2, 3])).tolist()
+    [[1, 2], [1, 3], [2, 3]]
+    """
     x = as_tensor(input, "combinations")
     if x.ndim != 1:
         fail(ShapeError(f"input has shape {x.shape}, but it must have 1 dimension", op="combinations"))
@@ -380,7 +558,17 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Tens
 
 
 def select_scatter(input: Any, src: Any, dim: int, index: int) -> Tensor:
-    """``input`` with ``src`` as its slice at ``index`` along ``dim``."""
+    """``input`` with ``src`` as its slice at ``index`` along ``dim``.
+
+    Raises:
+        IndexRangeError: ``index`` is outside the dimension.
+        ShapeError: ``src`` has not the shape of the slice.
+
+    >>> import lucid
+    >>> lucid.select_scatter(lucid.zeros(2, 2), lucid.tensor([1.0, 2.0]), 0, 1)
+    Tensor([[0.0, 0.0],
+            [1.0, 2.0]])
+    """
     from lucid.functions.assigning import assigned
 
     x = as_tensor(input, "select_scatter")
@@ -391,7 +579,15 @@ def select_scatter(input: Any, src: Any, dim: int, index: int) -> Tensor:
 def slice_scatter(
     input: Any, src: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:
-    """``input`` with ``src`` as its elements ``start:end:step`` along ``dim``."""
+    """``input`` with ``src`` as its elements ``start:end:step`` along ``dim``.
+
+    Raises:
+        ShapeError: ``src`` has not the shape of those elements.
+
+    >>> import lucid
+    >>> lucid.slice_scatter(lucid.zeros(4), lucid.tensor([1.0, 2.0]), 0, 0, 4, 2)
+    Tensor([1.0, 0.0, 2.0, 0.0])
+    """
     from lucid.functions.assigning import assigned
 
     x = as_tensor(input, "slice_scatter")

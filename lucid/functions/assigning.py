@@ -154,6 +154,11 @@ def masked_select(input: Any, mask: Any) -> Tensor:
     Raises:
         TraceError: in a compiled function: the size of the result depends on values.
         DTypeError: ``mask`` is not bool.
+
+    >>> import lucid
+    >>> x = lucid.tensor([1, 5, 3])
+    >>> lucid.masked_select(x, x > 2)
+    Tensor([5, 3])
     """
 
     from lucid.functions.arranging import broadcast_tensors
@@ -169,6 +174,10 @@ def masked_scatter(input: Any, mask: Any, source: Any) -> Tensor:
     Raises:
         ShapeError: there are fewer than the mask has true elements. Compiled code, which cannot raise, gives NaN there.
         DTypeError: ``mask`` is not bool, or ``source`` has another dtype than ``input``.
+
+    >>> import lucid
+    >>> lucid.masked_scatter(lucid.zeros(3), lucid.tensor([True, False, True]), lucid.tensor([1.0, 2.0]))
+    Tensor([1.0, 0.0, 2.0])
     """
     from lucid.functions.arranging import broadcast_tensors
 
@@ -186,6 +195,14 @@ def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -
     Args:
         indices: a tuple of integer tensors or masks, as in ``input[indices]``.
         accumulate: add; positions that repeat are added to repeatedly.
+
+    Raises:
+        IndexRangeError: a position that is not there.
+        ShapeError: ``values`` do not broadcast to what is indexed.
+
+    >>> import lucid
+    >>> lucid.index_put(lucid.zeros(3), (lucid.tensor([2, 2]),), lucid.tensor([1.0, 2.0]), accumulate=True)
+    Tensor([0.0, 0.0, 3.0])
     """
     x = as_tensor(input, "index_put")
     key = tuple(indices) if is_several(indices) else (indices,)
@@ -205,7 +222,17 @@ def _added(x: Tensor, at: Tensor, source: Tensor) -> Tensor:
 
 
 def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Tensor:
-    """``input`` with elements of ``source`` at positions ``index`` of the flat tensor, or with them added there."""
+    """``input`` with elements of ``source`` at positions ``index`` of the flat tensor, or with them added there.
+
+    Raises:
+        IndexRangeError: a position that is not there.
+        ShapeError: not as many elements as positions.
+
+    >>> import lucid
+    >>> lucid.put(lucid.zeros(2, 2), lucid.tensor([0, 3]), lucid.tensor([5.0, 6.0]))
+    Tensor([[5.0, 0.0],
+            [0.0, 6.0]])
+    """
     x, at = as_tensor(input, "put"), as_tensor(index, "put", "index")
     values = as_tensor(source, "put", "source")
     if values.size != at.size or values.dtype != x.dtype:

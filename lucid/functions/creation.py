@@ -54,6 +54,14 @@ def from_numpy(array: Array) -> Tensor:
     Raises:
         ArgumentTypeError: not a NumPy array.
         DTypeError: an element type Lucid does not support.
+
+    >>> import lucid
+    >>> import numpy as np
+    >>> array = np.zeros(2)
+    >>> x = lucid.from_numpy(array)
+    >>> array[0] = 5
+    >>> x
+    Tensor([5.0, 0.0], dtype=float64)
     """
     if not isinstance(array, np.ndarray):
         fail(ArgumentTypeError(f"array must be a NumPy array, not {type(array).__name__}", op="from_numpy"))
@@ -90,12 +98,25 @@ as_tensor = asarray
 
 
 def scalar_tensor(s: Scalar, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
-    """A tensor without dimensions, float32 unless ``dtype`` says otherwise."""
+    """A tensor without dimensions, float32 unless ``dtype`` says otherwise.
+
+    Raises:
+        ArgumentTypeError: ``s`` is not a number.
+
+    >>> import lucid
+    >>> lucid.scalar_tensor(2)
+    Tensor(2.0)
+    """
     return full((), s, dtype=float32 if dtype is None else dtype, requires_grad=requires_grad)
 
 
 def full(shape: Any, fill_value: Scalar, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ``shape`` with ``fill_value`` everywhere.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: sizes that are no ints, or negative; ``fill_value`` that is no number,
+            or does not fit.
+        DTypeError: no element type that Lucid supports.
 
     >>> full((2,), 7)
     Tensor([7, 7])
@@ -129,34 +150,86 @@ def _uniform(op: str, sizes: tuple[Any, ...], value: Any, dtype: object, require
 
 
 def zeros(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of zeros, float32 unless ``dtype`` says otherwise: ``zeros(2, 3)`` or ``zeros((2, 3))``."""
+    """A tensor of zeros, float32 unless ``dtype`` says otherwise: ``zeros(2, 3)`` or ``zeros((2, 3))``.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: sizes that are no ints, or negative.
+        DTypeError: no element type that Lucid supports.
+
+    >>> import lucid
+    >>> lucid.zeros(2, 3)
+    Tensor([[0.0, 0.0, 0.0],
+            [0.0, 0.0, 0.0]])
+    """
     return _uniform("zeros", shape, 0, dtype, requires_grad)
 
 
 def ones(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of ones, float32 unless ``dtype`` says otherwise."""
+    """A tensor of ones, float32 unless ``dtype`` says otherwise.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: sizes that are no ints, or negative.
+        DTypeError: no element type that Lucid supports.
+
+    >>> import lucid
+    >>> lucid.ones(2, dtype="int64")
+    Tensor([1, 1])
+    """
     return _uniform("ones", shape, 1, dtype, requires_grad)
 
 
 def empty(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:
-    """A tensor whose values do not matter. They are zeros: memory that was not written is never shown."""
+    """A tensor whose values do not matter. They are zeros: memory that was not written is never shown.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: sizes that are no ints, or negative.
+        DTypeError: no element type that Lucid supports.
+
+    >>> import lucid
+    >>> lucid.empty(2, 3).shape
+    (2, 3)
+    """
     return _uniform("empty", shape, 0, dtype, requires_grad)
 
 
 def zeros_like(x: Any, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
-    """Zeros of ``x``'s shape and dtype."""
+    """Zeros of ``x``'s shape and dtype.
+
+    Raises:
+        DTypeError: no element type that Lucid supports.
+
+    >>> import lucid
+    >>> lucid.zeros_like(lucid.tensor([1, 2]))
+    Tensor([0, 0])
+    """
     x = tensor_of(x, "zeros_like")
     return _uniform("zeros_like", (x.shape,), 0, x.dtype if dtype is None else dtype, requires_grad)
 
 
 def ones_like(x: Any, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
-    """Ones of ``x``'s shape and dtype."""
+    """Ones of ``x``'s shape and dtype.
+
+    Raises:
+        DTypeError: no element type that Lucid supports.
+
+    >>> import lucid
+    >>> lucid.ones_like(lucid.tensor([1, 2]), dtype=lucid.float32)
+    Tensor([1.0, 1.0])
+    """
     x = tensor_of(x, "ones_like")
     return _uniform("ones_like", (x.shape,), 1, x.dtype if dtype is None else dtype, requires_grad)
 
 
 def full_like(x: Any, fill_value: Scalar, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
-    """``fill_value`` everywhere, in ``x``'s shape and dtype."""
+    """``fill_value`` everywhere, in ``x``'s shape and dtype.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: ``fill_value`` is not a number, or does not fit into the dtype.
+
+    >>> import lucid
+    >>> lucid.full_like(lucid.tensor([1, 2]), 7)
+    Tensor([7, 7])
+    """
     x = tensor_of(x, "full_like")
     return full(x.shape, fill_value, dtype=x.dtype if dtype is None else dtype, requires_grad=requires_grad)
 
@@ -173,6 +246,9 @@ def arange(
     """``start, start + step, ...`` up to, not including, ``stop``; int64 if all three are ints, else float32.
 
     ``end`` is PyTorch's name of ``stop``.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: what is not a finite number; a ``step`` of 0.
 
     >>> arange(4)
     Tensor([0, 1, 2, 3])
@@ -198,7 +274,15 @@ def _finite(op: str, argument: str, value: Any) -> float:
 
 
 def linspace(start: float, stop: float, num: int = 50, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
-    """``num`` numbers from ``start`` to ``stop``, both included, evenly spaced."""
+    """``num`` numbers from ``start`` to ``stop``, both included, evenly spaced.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: ends that are no finite numbers; ``num`` that is no int, or negative.
+
+    >>> import lucid
+    >>> lucid.linspace(0, 1, 5)
+    Tensor([0.0, 0.25, 0.5, 0.75, 1.0])
+    """
     count = int_of("linspace", "num", num)
     if count < 0:
         fail(ArgumentError(f"num={count} must not be negative", op="linspace"))
@@ -208,6 +292,9 @@ def linspace(start: float, stop: float, num: int = 50, *, dtype: object = None, 
 
 def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: object = None) -> Tensor:
     """``base`` to the powers from ``start`` to ``end``, both included, evenly spaced.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: what is not a finite number; ``steps`` that is no int, or negative.
 
     >>> import lucid
     >>> lucid.logspace(0, 2, 3)
@@ -223,7 +310,16 @@ def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype:
 
 
 def eye(rows: int, columns: int | None = None, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
-    """Ones on the diagonal, zeros elsewhere."""
+    """Ones on the diagonal, zeros elsewhere.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: sizes that are no ints, or negative.
+
+    >>> import lucid
+    >>> lucid.eye(2, 3)
+    Tensor([[1.0, 0.0, 0.0],
+            [0.0, 1.0, 0.0]])
+    """
     n = int_of("eye", "rows", rows)
     m = n if columns is None else int_of("eye", "columns", columns)
     if min(n, m) < 0:

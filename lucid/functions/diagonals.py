@@ -39,7 +39,16 @@ def tril(input: Any, diagonal: int = 0) -> Tensor:
 
 
 def triu(input: Any, diagonal: int = 0) -> Tensor:
-    """Matrices with zeros below a diagonal: the main one, or the one ``diagonal`` places above it."""
+    """Matrices with zeros below a diagonal: the main one, or the one ``diagonal`` places above it.
+
+    Raises:
+        ShapeError: fewer than two dimensions.
+
+    >>> import lucid
+    >>> lucid.triu(lucid.tensor([[1, 2], [3, 4]]))
+    Tensor([[1, 2],
+            [0, 4]])
+    """
     return _triangle("triu", input, diagonal)
 
 
@@ -55,12 +64,30 @@ def _triangle(op: str, input: Any, diagonal: Any) -> Tensor:
 
 
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: object = np.int64) -> Tensor:
-    """The rows and columns of the lower triangle of a ``row x col`` matrix, as a tensor of shape ``(2, n)``."""
+    """The rows and columns of the lower triangle of a ``row x col`` matrix, as a tensor of shape ``(2, n)``.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: sizes that are no ints, or negative.
+
+    >>> import lucid
+    >>> lucid.tril_indices(2, 2)
+    Tensor([[0, 1, 1],
+            [0, 0, 1]])
+    """
     return _indices("tril_indices", np.tril_indices, row, col, offset, dtype)
 
 
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: object = np.int64) -> Tensor:
-    """The rows and columns of the upper triangle of a ``row x col`` matrix, as a tensor of shape ``(2, n)``."""
+    """The rows and columns of the upper triangle of a ``row x col`` matrix, as a tensor of shape ``(2, n)``.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: sizes that are no ints, or negative.
+
+    >>> import lucid
+    >>> lucid.triu_indices(2, 2)
+    Tensor([[0, 0, 1],
+            [0, 1, 1]])
+    """
     return _indices("triu_indices", np.triu_indices, row, col, offset, dtype)
 
 
@@ -86,6 +113,10 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tenso
 
     Raises:
         ArgumentError: the two dimensions are one, or not there.
+
+    >>> import lucid
+    >>> lucid.diagonal(lucid.tensor([[1, 2], [3, 4]]))
+    Tensor([1, 4])
     """
     x = as_tensor(input, "diagonal")
     first, second = _matrix_axes("diagonal", x.ndim, dim1, dim2)
@@ -103,7 +134,17 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tenso
 
 
 def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
-    """Matrices, in dimensions ``dim1`` and ``dim2`` of the result, whose diagonals are the last dimension's rows."""
+    """Matrices, in dimensions ``dim1`` and ``dim2`` of the result, whose diagonals are the last dimension's rows.
+
+    Raises:
+        ArgumentError: the two dimensions are one, or not there.
+        ShapeError: no dimensions.
+
+    >>> import lucid
+    >>> lucid.diag_embed(lucid.tensor([1, 2]))
+    Tensor([[1, 0],
+            [0, 2]])
+    """
     x = as_tensor(input, "diag_embed")
     if x.ndim == 0:
         fail(ShapeError("input has shape (), but it must have at least 1 dimension", op="diag_embed"))
@@ -128,6 +169,9 @@ def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 def diag(input: Any, diagonal: int = 0) -> Tensor:
     """The diagonal of a matrix, or the matrix with a vector on its diagonal.
 
+    Raises:
+        ShapeError: neither one nor two dimensions.
+
     >>> import lucid
     >>> lucid.diag(lucid.tensor([1, 2]))
     Tensor([[1, 0],
@@ -143,12 +187,27 @@ _diagonal = diagonal
 
 
 def diagflat(input: Any, offset: int = 0) -> Tensor:
-    """The matrix with all elements of ``input`` on its diagonal."""
+    """The matrix with all elements of ``input`` on its diagonal.
+
+    >>> import lucid
+    >>> lucid.diagflat(lucid.tensor([1, 2]), 1).tolist()
+    [[0, 1, 0], [0, 0, 2], [0, 0, 0]]
+    """
     return diag_embed(reshape(as_tensor(input, "diagflat"), -1), offset)
 
 
 def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """``input`` with ``src`` on the diagonals of the matrices in dimensions ``dim1`` and ``dim2``."""
+    """``input`` with ``src`` on the diagonals of the matrices in dimensions ``dim1`` and ``dim2``.
+
+    Raises:
+        ArgumentError: the two dimensions are one, or not there.
+        ShapeError: ``src`` has not the shape of the diagonals.
+
+    >>> import lucid
+    >>> lucid.diagonal_scatter(lucid.zeros(2, 2), lucid.tensor([1.0, 2.0]))
+    Tensor([[1.0, 0.0],
+            [0.0, 2.0]])
+    """
     x, source = as_tensor(input, "diagonal_scatter"), as_tensor(src, "diagonal_scatter", "src")
     places = reshape(apply(ops.iota, axis=0, shape=(x.size,), dtype=int64), x.shape)
     at = diagonal(places, offset, dim1, dim2)
@@ -160,7 +219,15 @@ def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2:
 
 
 def trace(input: Any) -> Tensor:
-    """The sum of the diagonal of a matrix."""
+    """The sum of the diagonal of a matrix.
+
+    Raises:
+        ShapeError: not a matrix.
+
+    >>> import lucid
+    >>> lucid.trace(lucid.tensor([[1, 2], [3, 4]]))
+    Tensor(5)
+    """
     x = as_tensor(input, "trace")
     if x.ndim != 2:
         fail(ShapeError(f"input has shape {x.shape}, but it must have 2 dimensions", op="trace"))
@@ -168,7 +235,15 @@ def trace(input: Any) -> Tensor:
 
 
 def block_diag(*tensors: Any) -> Tensor:
-    """A matrix with the given matrices (vectors count as rows, numbers as one element) along its diagonal."""
+    """A matrix with the given matrices (vectors count as rows, numbers as one element) along its diagonal.
+
+    Raises:
+        ShapeError: more than two dimensions.
+
+    >>> import lucid
+    >>> lucid.block_diag(lucid.tensor([[1, 2]]), lucid.tensor(3)).tolist()
+    [[1, 2, 0], [0, 0, 3]]
+    """
     parts = [as_tensor(t, "block_diag", f"tensors[{k}]") for k, t in enumerate(tensors)]
     if not parts:
         return leaf(np.zeros((1, 0), np.float32))

@@ -30,7 +30,15 @@ __all__ = [
 
 
 def astype(x: Any, dtype: object) -> Tensor:
-    """``x`` as another dtype."""
+    """``x`` as another dtype.
+
+    Raises:
+        DTypeError: no element type that Lucid supports.
+
+    >>> import lucid
+    >>> lucid.astype(lucid.tensor([1.7, -1.7]), lucid.int32).tolist()
+    [1, -1]
+    """
     return cast(x, dtype)
 
 
@@ -61,7 +69,15 @@ def result_type(tensor1: Any, tensor2: Any) -> DType:
 
 
 def can_cast(from_: object, to: object) -> bool:
-    """Whether a tensor of one dtype can take values of another in place: no floats as integers, no numbers as bools."""
+    """Whether a tensor of one dtype can take values of another in place: no floats as integers, no numbers as bools.
+
+    Raises:
+        DTypeError: no element types that Lucid supports.
+
+    >>> import lucid
+    >>> lucid.can_cast(lucid.int64, lucid.float32), lucid.can_cast(lucid.float32, lucid.int64)
+    (True, False)
+    """
     return KIND_RANK[dtype_of("can_cast", from_).kind] <= KIND_RANK[dtype_of("can_cast", to).kind]
 
 
@@ -70,6 +86,10 @@ def finfo(type: object = float32) -> np.finfo[Any]:
 
     Raises:
         DTypeError: the dtype is not floating.
+
+    >>> import lucid
+    >>> lucid.finfo(lucid.float32).bits
+    32
     """
     dtype = dtype_of("finfo", type)
     if dtype.kind != "f":
@@ -85,6 +105,10 @@ def iinfo(type: object) -> np.iinfo[Any]:
 
     Raises:
         DTypeError: the dtype is not an integer's.
+
+    >>> import lucid
+    >>> lucid.iinfo("int8").max
+    127
     """
     dtype = dtype_of("iinfo", type)
     if dtype.kind not in "iu":
@@ -93,15 +117,30 @@ def iinfo(type: object) -> np.iinfo[Any]:
 
 
 def is_tensor(obj: Any) -> bool:
-    """Whether ``obj`` is a tensor."""
+    """Whether ``obj`` is a tensor.
+
+    >>> import lucid
+    >>> lucid.is_tensor(lucid.ones(2)), lucid.is_tensor([1.0])
+    (True, False)
+    """
     return isinstance(obj, Recorded)
 
 
 def is_floating_point(input: Any) -> bool:
-    """Whether the tensor's dtype is floating."""
+    """Whether the tensor's dtype is floating.
+
+    >>> import lucid
+    >>> lucid.is_floating_point(lucid.ones(2)), lucid.is_floating_point(lucid.tensor([1]))
+    (True, False)
+    """
     return as_tensor(input, "is_floating_point").dtype.kind == "f"
 
 
 def numel(input: Any) -> int:
-    """The number of elements."""
+    """The number of elements.
+
+    >>> import lucid
+    >>> lucid.numel(lucid.ones(2, 3))
+    6
+    """
     return as_tensor(input, "numel").type.size

@@ -112,6 +112,11 @@ def inv(A: Any) -> Tensor:
     Raises:
         ShapeError, DTypeError: not square, or not floating.
         ArgumentError: a matrix is singular. Compiled code, which cannot raise, gives infinities and NaN there.
+
+    >>> import lucid
+    >>> lucid.linalg.inv(lucid.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    Tensor([[0.5, 0.0],
+            [0.0, 0.25]])
     """
     x = _square("inv", A)
     return solve(x, broadcast_to(eye(x.shape[-1], dtype=x.dtype), x.shape))
@@ -154,13 +159,29 @@ class SignLogDet(NamedTuple):
 
 
 def slogdet(A: Any) -> SignLogDet:
-    """The sign of the determinants of square matrices, and the logarithm of their size."""
+    """The sign of the determinants of square matrices, and the logarithm of their size.
+
+    Raises:
+        ShapeError, DTypeError: not square, or not floating.
+
+    >>> import lucid
+    >>> lucid.linalg.slogdet(lucid.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    SignLogDet(sign=Tensor(-1.0), logabsdet=Tensor(0.0))
+    """
     pivots, parity = _pivots("slogdet", A)
     return SignLogDet(prod(sign(pivots), -1) * parity, sum(log(apply(ops.abs, pivots)), -1))
 
 
 def logdet(A: Any) -> Tensor:
-    """The logarithm of determinants: NaN where one is negative."""
+    """The logarithm of determinants: NaN where one is negative.
+
+    Raises:
+        ShapeError, DTypeError: not square, or not floating.
+
+    >>> import lucid
+    >>> lucid.logdet(lucid.eye(2))
+    Tensor(0.0)
+    """
     parity, size = slogdet(A)
     return where(binary("lt", parity, 0), scalar(float("nan"), size.dtype), size)
 
@@ -212,6 +233,12 @@ def qr(A: Any, mode: str = "reduced") -> Factors:
     Raises:
         ShapeError, DTypeError: no matrix, or not floating.
         ArgumentError: another mode.
+
+    >>> import lucid
+    >>> a = lucid.tensor([[3.0, 1.0], [4.0, 2.0]])
+    >>> q, r = lucid.linalg.qr(a)
+    >>> lucid.allclose(q @ r, a, atol=1e-6)
+    True
     """
     x = as_tensor(A, "qr")
     if x.ndim < 2:

@@ -50,7 +50,17 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Te
 
 
 def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Tensor:
-    """As ``gather``, but the other dimensions broadcast; None takes both flat."""
+    """As ``gather``, but the other dimensions broadcast; None takes both flat.
+
+    Raises:
+        IndexRangeError: a position outside the dimension.
+        DTypeError: ``indices`` are not integers.
+        ShapeError: not as many dimensions, or shapes that do not broadcast.
+
+    >>> import lucid
+    >>> lucid.take_along_dim(lucid.tensor([[3, 1, 2]]), lucid.tensor([[1, 2, 0]]), 1)
+    Tensor([[1, 2, 3]])
+    """
     x, at = as_tensor(input, "take_along_dim"), as_tensor(indices, "take_along_dim", "indices")
     if dim is None:
         return gather(reshape(x, -1), 0, reshape(at, -1))
@@ -156,7 +166,16 @@ def _put_back(x: Tensor, part: Tensor, changed: Tensor, axis: int) -> Tensor:
 
 
 def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Tensor:
-    """``scatter_reduce`` by sums."""
+    """``scatter_reduce`` by sums.
+
+    Raises:
+        IndexRangeError: a position outside the dimension.
+        ShapeError: ``index`` exceeds ``src``, or has not as many dimensions.
+
+    >>> import lucid
+    >>> lucid.scatter_add(lucid.zeros(3), 0, lucid.tensor([2, 2]), lucid.tensor([1.0, 5.0]))
+    Tensor([0.0, 0.0, 6.0])
+    """
     return scatter_reduce(input, dim, index, src, "sum")
 
 
@@ -231,7 +250,16 @@ def _slice_source(op: str, x: Tensor, at: Tensor, axis: int, source: Any) -> Ten
 
 
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Tensor:
-    """``input`` with ``alpha`` times the slices of ``source`` added at the places along ``dim`` in ``index``."""
+    """``input`` with ``alpha`` times the slices of ``source`` added at the places along ``dim`` in ``index``.
+
+    Raises:
+        IndexRangeError: a place outside the dimension.
+        ShapeError: ``source`` does not fit ``index`` and ``input``.
+
+    >>> import lucid
+    >>> lucid.index_add(lucid.zeros(3), 0, lucid.tensor([2, 2]), lucid.tensor([1.0, 5.0]), alpha=10)
+    Tensor([0.0, 0.0, 60.0])
+    """
     x, at, axis = _slices("index_add", input, dim, index)
     value = _slice_source("index_add", x, at, axis, source)
     if alpha != 1:
@@ -241,7 +269,17 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) 
 
 
 def index_reduce(input: Any, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True) -> Tensor:
-    """``scatter_reduce`` of whole slices: ``index`` is a vector of places along ``dim``."""
+    """``scatter_reduce`` of whole slices: ``index`` is a vector of places along ``dim``.
+
+    Raises:
+        IndexRangeError: a place outside the dimension.
+        ShapeError: ``source`` does not fit ``index`` and ``input``.
+        ArgumentError: another ``reduce`` than 'prod', 'mean', 'amax', 'amin'.
+
+    >>> import lucid
+    >>> lucid.index_reduce(lucid.ones(3), 0, lucid.tensor([2, 2]), lucid.tensor([4.0, 5.0]), "prod")
+    Tensor([1.0, 1.0, 20.0])
+    """
     x, at, axis = _slices("index_reduce", input, dim, index)
     value = _slice_source("index_reduce", x, at, axis, source)
     reduced = scatter_reduce(x, axis, _spread(x, at, axis), value, reduce, include_self=include_self)
@@ -249,7 +287,16 @@ def index_reduce(input: Any, dim: int, index: Any, source: Any, reduce: str, *, 
 
 
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Tensor:
-    """``input`` with the slices of ``source`` at the places along ``dim`` in ``index``; of several, the last counts."""
+    """``input`` with the slices of ``source`` at the places along ``dim`` in ``index``; of several, the last counts.
+
+    Raises:
+        IndexRangeError: a place outside the dimension.
+        ShapeError: ``source`` does not fit ``index`` and ``input``.
+
+    >>> import lucid
+    >>> lucid.index_copy(lucid.zeros(3), 0, lucid.tensor([2, 0]), lucid.tensor([4.0, 5.0]))
+    Tensor([5.0, 0.0, 4.0])
+    """
     x, at, axis = _slices("index_copy", input, dim, index)
     value = _slice_source("index_copy", x, at, axis, source)
     return reshape(put_slices(x, at, value, axis), as_tensor(input).shape)
@@ -269,7 +316,16 @@ def put_slices(x: Tensor, at: Tensor, source: Tensor, axis: int) -> Tensor:
 
 
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Tensor:
-    """``input`` with ``value``, a number or a 0-d tensor, in all slices at the places along ``dim`` in ``index``."""
+    """``input`` with ``value``, a number or a 0-d tensor, in all slices at the places along ``dim`` in ``index``.
+
+    Raises:
+        IndexRangeError: a place outside the dimension.
+        ShapeError: ``value`` has dimensions.
+
+    >>> import lucid
+    >>> lucid.index_fill(lucid.zeros(3), 0, lucid.tensor([2, 0]), 7)
+    Tensor([7.0, 0.0, 7.0])
+    """
     x, at, axis = _slices("index_fill", input, dim, index)
     if at.shape[0] == 0 or x.size == 0:
         return as_tensor(input)

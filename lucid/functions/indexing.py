@@ -32,6 +32,10 @@ def take(x: Any, indices: Any, axis: int | None = None, *, dim: Any = None) -> T
 
     Raises:
         IndexRangeError: a position outside the axis.
+
+    >>> import lucid
+    >>> lucid.take(lucid.tensor([[1, 2], [3, 4]]), lucid.tensor([0, -1]))
+    Tensor([1, 4])
     """
     t = as_tensor(x, "take")
     axis = axis if dim is None else dim
@@ -41,7 +45,17 @@ def take(x: Any, indices: Any, axis: int | None = None, *, dim: Any = None) -> T
 
 
 def one_hot(x: Any, classes: int, dtype: object = np.int64) -> Tensor:
-    """A new last axis of ``classes`` places: 1 at the element's value, 0 elsewhere; a value out of range marks none."""
+    """A new last axis of ``classes`` places: 1 at the element's value, 0 elsewhere; a value out of range marks none.
+
+    Raises:
+        DTypeError: ``x`` holds no integers.
+        ArgumentTypeError, ArgumentError: ``classes`` is no int, or negative.
+
+    >>> import lucid
+    >>> lucid.one_hot(lucid.tensor([1, 0]), 3)
+    Tensor([[0, 1, 0],
+            [1, 0, 0]])
+    """
     x = as_tensor(x, "one_hot")
     return apply(ops.one_hot, x, classes=int_of("one_hot", "classes", classes), dtype=dtype_of("one_hot", dtype))
 
@@ -262,7 +276,16 @@ def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
 
 
 def argwhere(input: Any) -> Tensor:
-    """The positions of the elements that are not 0, one row each."""
+    """The positions of the elements that are not 0, one row each.
+
+    Raises:
+        TraceError: in a compiled function: the size of the result depends on values.
+
+    >>> import lucid
+    >>> lucid.argwhere(lucid.tensor([[0, 5], [6, 0]]))
+    Tensor([[0, 1],
+            [1, 0]])
+    """
     return nonzero(input)  # type: ignore[no-any-return]  # a tensor, without as_tuple
 
 
@@ -272,6 +295,11 @@ def index_select(input: Any, dim: int, index: Any) -> Tensor:
     Raises:
         IndexRangeError: a position outside the dimension.
         ShapeError: ``index`` has more than one dimension.
+
+    >>> import lucid
+    >>> lucid.index_select(lucid.tensor([[1, 2], [3, 4]]), 1, lucid.tensor([1, 1]))
+    Tensor([[2, 2],
+            [4, 4]])
     """
     x, at = as_tensor(input, "index_select"), as_tensor(index, "index_select", "index")
     if at.ndim > 1:

@@ -59,12 +59,29 @@ def matmul(a: Any, b: Any) -> Tensor:
 
 
 def dot(a: Any, b: Any) -> Tensor:
-    """The product of two vectors, or the matrix product."""
+    """The product of two vectors, or the matrix product.
+
+    Raises:
+        ShapeError: the sizes do not fit.
+
+    >>> import lucid
+    >>> lucid.dot(lucid.tensor([1, 2]), lucid.tensor([3, 4]))
+    Tensor(11)
+    """
     return matmul(a, b)
 
 
 def outer(a: Any, b: Any) -> Tensor:
-    """Every element of vector ``a`` times every element of vector ``b``."""
+    """Every element of vector ``a`` times every element of vector ``b``.
+
+    Raises:
+        ShapeError: not vectors.
+
+    >>> import lucid
+    >>> lucid.outer(lucid.tensor([1, 2]), lucid.tensor([3, 4]))
+    Tensor([[3, 4],
+            [6, 8]])
+    """
     a, b = together(a, b, "outer")
     for name, t in (("a", a), ("b", b)):
         if t.ndim != 1:

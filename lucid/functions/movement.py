@@ -25,6 +25,10 @@ __all__ = [
 def reshape(x: Any, *shape: Any) -> Tensor:
     """The same elements in C order under another shape; one size may be -1 and is worked out.
 
+    Raises:
+        ArgumentTypeError, ArgumentError: sizes that are no ints, or negative.
+        ShapeError: not as many elements.
+
     >>> import lucid
     >>> lucid.arange(6).reshape(2, -1).shape
     (2, 3)
@@ -48,7 +52,15 @@ def reshape(x: Any, *shape: Any) -> Tensor:
 
 
 def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Axes ``start_dim`` to ``end_dim`` merged into one."""
+    """Axes ``start_dim`` to ``end_dim`` merged into one.
+
+    Raises:
+        ArgumentError: an axis that is not there.
+
+    >>> import lucid
+    >>> lucid.flatten(lucid.ones(2, 3, 4), 1).shape
+    (2, 12)
+    """
     x = as_tensor(x, "flatten")
     if x.ndim == 0:
         return reshape(x, 1)
@@ -60,7 +72,16 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 def squeeze(x: Any, dim: Any = None, *, axis: Any = None) -> Tensor:
-    """Dimensions of size 1 removed: all, or those of ``dim`` that have size 1, or ``axis``, which must have it."""
+    """Dimensions of size 1 removed: all, or those of ``dim`` that have size 1, or ``axis``, which must have it.
+
+    Raises:
+        ArgumentError: a dimension that is not there.
+        ShapeError: ``axis`` has another size than 1.
+
+    >>> import lucid
+    >>> lucid.squeeze(lucid.ones(1, 3, 1)).shape, lucid.squeeze(lucid.ones(1, 3, 1), 0).shape
+    ((3,), (3, 1))
+    """
     x = as_tensor(x, "squeeze")
     if axis is None and dim is None:
         return reshape(x, tuple([n for n in x.shape if n != 1]))
@@ -74,24 +95,58 @@ def squeeze(x: Any, dim: Any = None, *, axis: Any = None) -> Tensor:
 
 
 def unsqueeze(x: Any, axis: Any = None, *, dim: Any = None) -> Tensor:
-    """A new axis of size 1 at position ``axis``."""
+    """A new axis of size 1 at position ``axis``.
+
+    Raises:
+        ArgumentError: a position that cannot be.
+
+    >>> import lucid
+    >>> lucid.unsqueeze(lucid.tensor([1, 2]), 1)
+    Tensor([[1],
+            [2]])
+    """
     x = as_tensor(x, "unsqueeze")
     axis = axis_of("unsqueeze", either("unsqueeze", axis, dim), x.ndim + 1)
     return reshape(x, (*x.shape[:axis], 1, *x.shape[axis:]))
 
 
 def expand_dims(x: Any, axis: int = 0) -> Tensor:
-    """The array API's name of ``unsqueeze``."""
+    """The array API's name of ``unsqueeze``.
+
+    Raises:
+        ArgumentError: a position that cannot be.
+
+    >>> import lucid
+    >>> lucid.expand_dims(lucid.tensor([1, 2]))
+    Tensor([[1, 2]])
+    """
     return unsqueeze(x, axis)
 
 
 def matrix_transpose(x: Any) -> Tensor:
-    """Matrices with their last two dimensions exchanged: the array API's name of ``x.mT``."""
+    """Matrices with their last two dimensions exchanged: the array API's name of ``x.mT``.
+
+    Raises:
+        ArgumentError: fewer than two dimensions.
+
+    >>> import lucid
+    >>> lucid.matrix_transpose(lucid.tensor([[1, 2], [3, 4]]))
+    Tensor([[1, 3],
+            [2, 4]])
+    """
     return swapaxes(x, -1, -2)
 
 
 def permute(x: Any, *order: Any) -> Tensor:
-    """Axes in another order: axis ``k`` of the result is axis ``order[k]`` of ``x``; all axes must be named."""
+    """Axes in another order: axis ``k`` of the result is axis ``order[k]`` of ``x``; all axes must be named.
+
+    Raises:
+        ArgumentError: an axis is missing, named twice or not there.
+
+    >>> import lucid
+    >>> lucid.permute(lucid.ones(2, 3, 4), 2, 0, 1).shape
+    (4, 2, 3)
+    """
     return _permuted("permute", "order", x, unpacked(order))
 
 
@@ -104,7 +159,15 @@ def _permuted(op: str, argument: str, x: Any, order: tuple[Any, ...]) -> Tensor:
 
 
 def transpose(x: Any, *axes: Any) -> Tensor:
-    """``transpose(0, 1)`` swaps two axes; with no axes it reverses all of them; with all axes it is ``permute``."""
+    """``transpose(0, 1)`` swaps two axes; with no axes it reverses all of them; with all axes it is ``permute``.
+
+    Raises:
+        ArgumentError: an axis that is not there.
+
+    >>> import lucid
+    >>> lucid.transpose(lucid.ones(2, 3, 4), 0, 1).shape, lucid.transpose(lucid.ones(2, 3, 4)).shape
+    ((3, 2, 4), (4, 3, 2))
+    """
     x = as_tensor(x, "transpose")
     together = unpacked(axes)
     if not together:
@@ -115,12 +178,28 @@ def transpose(x: Any, *axes: Any) -> Tensor:
 
 
 def permute_dims(x: Any, axes: Any) -> Tensor:
-    """The array API's name of ``permute``."""
+    """The array API's name of ``permute``.
+
+    Raises:
+        ArgumentError: an axis is missing, named twice or not there.
+
+    >>> import lucid
+    >>> lucid.permute_dims(lucid.ones(2, 3, 4), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     return _permuted("permute_dims", "axes", x, tuple(axes))
 
 
 def swapaxes(x: Any, axis0: int, axis1: int) -> Tensor:
-    """Two axes exchanged."""
+    """Two axes exchanged.
+
+    Raises:
+        ArgumentError: an axis that is not there.
+
+    >>> import lucid
+    >>> lucid.swapaxes(lucid.ones(2, 3, 4), 0, 2).shape
+    (4, 3, 2)
+    """
     return _swapped("swapaxes", as_tensor(x, "swapaxes"), (("axis0", axis0), ("axis1", axis1)))
 
 
@@ -137,7 +216,15 @@ swapdims = swapaxes
 
 
 def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
-    """Axes ``source`` moved to positions ``destination``, the others keeping their order. ``movedim`` is the same."""
+    """Axes ``source`` moved to positions ``destination``, the others keeping their order. ``movedim`` is the same.
+
+    Raises:
+        ArgumentError: an axis that is not there, or named twice; not as many sources as destinations.
+
+    >>> import lucid
+    >>> lucid.moveaxis(lucid.ones(2, 3, 4), 0, -1).shape
+    (3, 4, 2)
+    """
     x = as_tensor(x, "moveaxis")
     given = [
         [axis_of("moveaxis", k, x.ndim, name) for k in ints_of("moveaxis", name, value)]
@@ -154,12 +241,26 @@ movedim = moveaxis
 
 
 def ravel(input: Any) -> Tensor:
-    """All elements in C order, as a vector."""
+    """All elements in C order, as a vector.
+
+    >>> import lucid
+    >>> lucid.ravel(lucid.tensor([[1, 2], [3, 4]]))
+    Tensor([1, 2, 3, 4])
+    """
     return reshape(input, -1)
 
 
 def unflatten(input: Any, dim: int, sizes: Any) -> Tensor:
-    """Dimension ``dim`` split into ``sizes``, one of which may be -1."""
+    """Dimension ``dim`` split into ``sizes``, one of which may be -1.
+
+    Raises:
+        ArgumentError: a dimension that is not there.
+        ShapeError: ``sizes`` do not multiply to the dimension's.
+
+    >>> import lucid
+    >>> lucid.unflatten(lucid.ones(6, 2), 0, (2, -1)).shape
+    (2, 3, 2)
+    """
     x = as_tensor(input, "unflatten")
     axis = axis_of("unflatten", dim, x.ndim, "dim")
     parts = ints_of("unflatten", "sizes", sizes)
@@ -172,7 +273,16 @@ def unflatten(input: Any, dim: int, sizes: Any) -> Tensor:
 
 
 def t(input: Any) -> Tensor:
-    """A matrix with its two dimensions exchanged; a vector as it is."""
+    """A matrix with its two dimensions exchanged; a vector as it is.
+
+    Raises:
+        ShapeError: more than two dimensions.
+
+    >>> import lucid
+    >>> lucid.t(lucid.tensor([[1, 2], [3, 4]]))
+    Tensor([[1, 3],
+            [2, 4]])
+    """
     x = as_tensor(input, "t")
     if x.ndim > 2:
         fail(ShapeError(f"input has shape {x.shape}, but it must have at most 2 dimensions", op="t"))
@@ -180,27 +290,72 @@ def t(input: Any) -> Tensor:
 
 
 def adjoint(input: Any) -> Tensor:
-    """Matrices with their last two dimensions exchanged."""
+    """Matrices with their last two dimensions exchanged.
+
+    Raises:
+        ArgumentError: fewer than two dimensions.
+
+    >>> import lucid
+    >>> lucid.adjoint(lucid.tensor([[1, 2], [3, 4]]))
+    Tensor([[1, 3],
+            [2, 4]])
+    """
     return swapaxes(input, -1, -2)
 
 
 def expand_as(input: Any, other: Any) -> Tensor:
-    """``input`` repeated to ``other``'s shape."""
+    """``input`` repeated to ``other``'s shape.
+
+    Raises:
+        ShapeError: the shape does not broadcast to the other.
+
+    >>> import lucid
+    >>> lucid.expand_as(lucid.tensor([[1], [2]]), lucid.ones(2, 2))
+    Tensor([[1, 1],
+            [2, 2]])
+    """
     return broadcast("expand_as", input, (as_tensor(other, "expand_as", "other").shape,))
 
 
 def reshape_as(input: Any, other: Any) -> Tensor:
-    """``input`` in ``other``'s shape."""
+    """``input`` in ``other``'s shape.
+
+    Raises:
+        ShapeError: not as many elements.
+
+    >>> import lucid
+    >>> lucid.reshape_as(lucid.arange(4), lucid.ones(2, 2))
+    Tensor([[0, 1],
+            [2, 3]])
+    """
     return reshape(input, as_tensor(other, "reshape_as", "other").shape)
 
 
 def broadcast_to(x: Any, *shape: Any) -> Tensor:
-    """``x`` repeated along new leading axes and along axes of size 1, as NumPy broadcasts."""
+    """``x`` repeated along new leading axes and along axes of size 1, as NumPy broadcasts.
+
+    Raises:
+        ShapeError: the shape does not broadcast to the one asked for.
+
+    >>> import lucid
+    >>> lucid.broadcast_to(lucid.tensor([1, 2]), (2, 2))
+    Tensor([[1, 2],
+            [1, 2]])
+    """
     return broadcast("broadcast_to", x, shape)
 
 
 def expand(x: Any, *shape: Any) -> Tensor:
-    """As ``broadcast_to``; -1 keeps the size an axis has."""
+    """As ``broadcast_to``; -1 keeps the size an axis has.
+
+    Raises:
+        ShapeError: the shape does not broadcast to the one asked for.
+
+    >>> import lucid
+    >>> lucid.expand(lucid.tensor([[1], [2]]), -1, 3)
+    Tensor([[1, 1, 1],
+            [2, 2, 2]])
+    """
     return broadcast("expand", x, shape)
 
 
@@ -226,14 +381,32 @@ def broadcast(op: str, x: Any, shape: tuple[Any, ...]) -> Tensor:
 
 
 def flip(x: Any, axis: Any = None, *, dim: Any = None, dims: Any = None) -> Tensor:
-    """The order of elements reversed along ``axis``; None means every axis."""
+    """The order of elements reversed along ``axis``; None means every axis.
+
+    Raises:
+        ArgumentError: an axis that is not there, or named twice.
+
+    >>> import lucid
+    >>> lucid.flip(lucid.tensor([[1, 2], [3, 4]]), 1)
+    Tensor([[2, 1],
+            [4, 3]])
+    """
     x = as_tensor(x, "flip")
     axis = either("flip", either("flip", axis, dim), dims, ("axis", "dims"))
     return apply(ops.flip, x, axes=axes_of("flip", axis, x.ndim))
 
 
 def tile(x: Any, *repeats: Any) -> Tensor:
-    """``x`` repeated ``repeats[k]`` times along axis ``k``, as ``numpy.tile`` and PyTorch's ``repeat``."""
+    """``x`` repeated ``repeats[k]`` times along axis ``k``, as ``numpy.tile`` and PyTorch's ``repeat``.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: ``repeats`` that are no ints, or negative.
+
+    >>> import lucid
+    >>> lucid.tile(lucid.tensor([1, 2]), 2, 2)
+    Tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
     x = as_tensor(x, "tile")
     counts = ints_of("tile", "repeats", unpacked(repeats))
     if min(counts, default=0) < 0:
@@ -260,7 +433,17 @@ def _tensors(op: str, tensors: Any) -> list[Tensor]:
 
 
 def concat(tensors: Sequence[Any], axis: int = 0, *, dim: Any = None) -> Tensor:
-    """Tensors end to end along ``axis``; their other sizes are equal. ``cat`` is the same function."""
+    """Tensors end to end along ``axis``; their other sizes are equal. ``cat`` is the same function.
+
+    Raises:
+        ShapeError: the other sizes are not equal.
+        ArgumentTypeError, ArgumentError: no list or tuple, an empty one, or an axis that is not there.
+
+    >>> import lucid
+    >>> lucid.concat([lucid.tensor([[1, 2]]), lucid.tensor([[3, 4]])])
+    Tensor([[1, 2],
+            [3, 4]])
+    """
     parts = _tensors("concat", tensors)
     if any(part.ndim != 1 for part in parts):  # PyTorch's tensor of nothing, to which others are joined
         parts = [part for part in parts if part.shape != (0,)]
@@ -276,7 +459,17 @@ cat = concat
 
 
 def stack(tensors: Sequence[Any], axis: int = 0, *, dim: Any = None) -> Tensor:
-    """Tensors of one shape joined along a new axis."""
+    """Tensors of one shape joined along a new axis.
+
+    Raises:
+        ShapeError: the shapes are not equal.
+        ArgumentTypeError, ArgumentError: no list or tuple, an empty one, or a position that cannot be.
+
+    >>> import lucid
+    >>> lucid.stack([lucid.tensor([1, 2]), lucid.tensor([3, 4])], 1)
+    Tensor([[1, 3],
+            [2, 4]])
+    """
     parts = _tensors("stack", tensors)
     axis = axis_of("stack", axis if dim is None else dim, parts[0].ndim + 1)
     for k, part in enumerate(parts):
@@ -292,6 +485,9 @@ def pad(x: Any, pad_width: Any, value: float = 0) -> Tensor:
     Args:
         pad_width: an int for every side, or one ``(low, high)`` pair per axis, or one pair for all axes.
         value: what the new elements hold.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: ``value`` is no number; ``pad_width`` is none of these, or negative.
 
     >>> import lucid
     >>> lucid.ones(2).pad(((1, 0),))
@@ -327,7 +523,15 @@ def pad(x: Any, pad_width: Any, value: float = 0) -> Tensor:
 
 
 def split(x: Any, sizes: Any, axis: int = 0, *, dim: Any = None) -> tuple[Tensor, ...]:
-    """Pieces along ``axis``: of ``sizes`` elements each (the last may be smaller), or of the sizes in a list."""
+    """Pieces along ``axis``: of ``sizes`` elements each (the last may be smaller), or of the sizes in a list.
+
+    Raises:
+        ArgumentError: sizes below 1, or a list that does not add up to the axis.
+
+    >>> import lucid
+    >>> lucid.split(lucid.arange(5), 2)
+    (Tensor([0, 1]), Tensor([2, 3]), Tensor([4]))
+    """
     x = as_tensor(x, "split")
     axis = axis_of("split", axis if dim is None else dim, x.ndim)
     length = x.shape[axis]
@@ -348,7 +552,15 @@ def split(x: Any, sizes: Any, axis: int = 0, *, dim: Any = None) -> tuple[Tensor
 
 
 def chunk(x: Any, chunks: int, axis: int = 0, *, dim: Any = None) -> tuple[Tensor, ...]:
-    """At most ``chunks`` pieces of equal size along ``axis``; the last may be smaller."""
+    """At most ``chunks`` pieces of equal size along ``axis``; the last may be smaller.
+
+    Raises:
+        ArgumentError: ``chunks`` below 1, or an axis that is not there.
+
+    >>> import lucid
+    >>> lucid.chunk(lucid.arange(5), 2)
+    (Tensor([0, 1, 2]), Tensor([3, 4]))
+    """
     x = as_tensor(x, "chunk")
     axis = axis_of("chunk", axis if dim is None else dim, x.ndim)
     if int_of("chunk", "chunks", chunks) < 1:

@@ -79,6 +79,10 @@ def matrix_norm(
     Raises:
         ArgumentError: another ``ord``, or not two dimensions.
         DTypeError: ``A`` is not floating.
+
+    >>> import lucid
+    >>> lucid.linalg.matrix_norm(lucid.tensor([[3.0, 0.0], [0.0, 4.0]]))
+    Tensor(5.0)
     """
     x = as_tensor(A, "matrix_norm")
     if dtype is not None:
@@ -102,7 +106,16 @@ def matrix_norm(
 
 
 def norm_of(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: object = None) -> Tensor:
-    """``matrix_norm`` if ``ord`` is given and ``dim`` names two dimensions, or there are two; else ``vector_norm``."""
+    """``matrix_norm`` if ``ord`` is given and ``dim`` names two dimensions, or there are two; else ``vector_norm``.
+
+    Raises:
+        DTypeError: ``A`` is not floating.
+        ArgumentError: an unknown ``ord``, or dimensions that are not there.
+
+    >>> import lucid
+    >>> lucid.linalg.norm(lucid.tensor([3.0, 4.0]))
+    Tensor(5.0)
+    """
     x = as_tensor(A, "norm")
     two = is_several(dim) and len(dim) == 2
     if ord is None or not (two or (dim is None and x.ndim == 2)):
@@ -131,16 +144,35 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
 
 
 def dist(input: Any, other: Any, p: float = 2) -> Tensor:
-    """The norm of ``input - other``."""
+    """The norm of ``input - other``.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.dist(lucid.tensor([1.0, 1.0]), lucid.tensor([4.0, 5.0]))
+    Tensor(5.0)
+    """
     a, b = together(input, other, "dist")
     return vector_norm(a - b, p)
 
 
 def renorm(input: Any, p: float, dim: int, maxnorm: float) -> Tensor:
-    """``input`` with every slice along ``dim`` whose norm exceeds ``maxnorm`` scaled down to it."""
+    """``input`` with every slice along ``dim`` whose norm exceeds ``maxnorm`` scaled down to it.
+
+    Raises:
+        ShapeError: fewer than two dimensions.
+        ArgumentError: ``p`` not above 0, a negative ``maxnorm``, or a dimension that is not there.
+
+    >>> import lucid
+    >>> lucid.renorm(lucid.tensor([[3.0, 4.0], [0.3, 0.4]]), 2, 0, 1.0).norm(2, 1).round(decimals=3)
+    Tensor([1.0, 0.5])
+    """
     x = as_tensor(input, "renorm")
     if x.ndim < 2:
         fail(ShapeError(f"input has shape {x.shape}, but it must have at least 2 dimensions", op="renorm"))
+    if number_of("renorm", "p", p) <= 0:
+        fail(ArgumentError(f"p={p} must be above 0", op="renorm"))
     (axis,) = axes_of("renorm", dim, x.ndim, "dim")
     rest = tuple([k for k in range(x.ndim) if k != axis])
     size = vector_norm(x, p, rest, True)

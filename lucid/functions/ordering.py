@@ -52,7 +52,15 @@ def builtin_max(a: int, b: int) -> int:
 
 
 def argsort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool = True) -> Tensor:
-    """The positions of the elements along ``dim`` in sorted order, as int64. Equal elements keep their order."""
+    """The positions of the elements along ``dim`` in sorted order, as int64. Equal elements keep their order.
+
+    Raises:
+        ArgumentError: ``dim`` is not there.
+
+    >>> import lucid
+    >>> lucid.argsort(lucid.tensor([3, 1, 2]))
+    Tensor([1, 2, 0])
+    """
     return reshape(_order("argsort", input, dim, descending)[1], as_tensor(input).shape)
 
 
@@ -72,7 +80,13 @@ def sort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool = 
 
 
 def msort(input: Any) -> Tensor:
-    """The elements along the first dimension in ascending order."""
+    """The elements along the first dimension in ascending order.
+
+    >>> import lucid
+    >>> lucid.msort(lucid.tensor([[3, 1], [2, 4]]))
+    Tensor([[2, 1],
+            [3, 4]])
+    """
     return sort(input, 0)[0]
 
 
@@ -103,6 +117,10 @@ def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> Ordere
 
     Raises:
         ArgumentError: ``k`` is not the number of an element.
+
+    >>> import lucid
+    >>> lucid.kthvalue(lucid.tensor([30, 10, 20]), 2)
+    Ordered(values=Tensor(20), indices=Tensor(2))
     """
     x, order, axis = _order("kthvalue", input, dim, False)
     number = int_of("kthvalue", "k", k)
@@ -132,7 +150,15 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
 
 
 def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
-    """As ``median`` of the elements that are not NaN; NaN if there are none."""
+    """As ``median`` of the elements that are not NaN; NaN if there are none.
+
+    Raises:
+        ArgumentError: ``dim`` is not there.
+
+    >>> import lucid
+    >>> lucid.nanmedian(lucid.tensor([3.0, float("nan"), 1.0]))
+    Tensor(1.0)
+    """
     return _median("nanmedian", input, dim, keepdim)
 
 
@@ -168,6 +194,11 @@ def mode(input: Any, dim: int = -1, keepdim: bool = False) -> Ordered:
 
     Raises:
         ShapeError: there are no elements along ``dim``.
+        ArgumentError: ``dim`` is not there.
+
+    >>> import lucid
+    >>> lucid.mode(lucid.tensor([1, 2, 2, 3]))
+    Ordered(values=Tensor(2), indices=Tensor(2))
     """
     rows, order, axis = _order("mode", input, dim, False)
     n = rows.shape[axis]
@@ -210,7 +241,16 @@ def quantile(
 def nanquantile(
     input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
-    """As ``quantile`` of the elements that are not NaN; NaN if there are none."""
+    """As ``quantile`` of the elements that are not NaN; NaN if there are none.
+
+    Raises:
+        DTypeError: ``input`` is not floating.
+        ArgumentError: ``q`` outside 0 .. 1, an unknown ``interpolation``, or a dimension that is not there.
+
+    >>> import lucid
+    >>> lucid.nanquantile(lucid.tensor([1.0, float("nan"), 3.0]), 0.5)
+    Tensor(2.0)
+    """
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation)
 
 
@@ -307,7 +347,15 @@ def searchsorted(
 
 
 def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Tensor:
-    """For each element, how many ``boundaries`` (ascending, one dimension) come before it."""
+    """For each element, how many ``boundaries`` (ascending, one dimension) come before it.
+
+    Raises:
+        ShapeError: ``boundaries`` are no vector.
+
+    >>> import lucid
+    >>> lucid.bucketize(lucid.tensor([1, 3, 9]), lucid.tensor([2, 4]))
+    Tensor([0, 1, 2])
+    """
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
@@ -350,6 +398,10 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Tensor
     Raises:
         ArgumentError: no bins, or ``max`` below ``min``.
         DTypeError: ``input`` is not floating.
+
+    >>> import lucid
+    >>> lucid.histc(lucid.tensor([1.0, 2.0, 1.5]), 2, 1, 2)
+    Tensor([1.0, 2.0])
     """
     x = as_tensor(input, "histc")
     count = int_of("histc", "bins", bins)
@@ -378,7 +430,12 @@ def _ends(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
-    """True where an element of ``elements`` is one of ``test_elements``; with ``invert``, where it is none."""
+    """True where an element of ``elements`` is one of ``test_elements``; with ``invert``, where it is none.
+
+    >>> import lucid
+    >>> lucid.isin(lucid.tensor([1, 2, 3]), lucid.tensor([2, 5]))
+    Tensor([False, True, False])
+    """
     if python_number(elements) is not None:
         elements = as_tensor(elements)
     a, b = together(elements, test_elements, "isin")
@@ -417,6 +474,10 @@ def unique_consecutive(
 
     Raises:
         TraceError: in a compiled function: the size of the result depends on values.
+
+    >>> import lucid
+    >>> lucid.unique_consecutive(lucid.tensor([1, 1, 2, 1]))
+    Tensor([1, 2, 1])
     """
     x = as_tensor(input, "unique_consecutive")
     values = x._value("unique_consecutive()")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lucid import ops
 from lucid.eager import apply
 from lucid.errors import ArgumentError, ArgumentTypeError, ShapeError
-from lucid.functions.arguments import axis_of, fail, int_of, ints_of, is_several
+from lucid.functions.arguments import axis_of, fail, int_of, ints_of, is_several, number_of
 from lucid.functions.arranging import broadcast_shapes, broadcast_tensors, roll
 from lucid.functions.creation import eye
 from lucid.functions.diagonals import diagonal
@@ -193,6 +193,10 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Tensor:
     Raises:
         ArgumentError: not equally many dimensions.
         ShapeError: their sizes differ.
+
+    >>> import lucid
+    >>> lucid.tensordot(lucid.ones(2, 3), lucid.ones(3, 4), 1).shape
+    (2, 4)
     """
     x, y = together(a, b, "tensordot")
     if is_several(dims):
@@ -224,7 +228,15 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Tensor:
 
 
 def inner(input: Any, other: Any) -> Tensor:
-    """The sums of products along the last dimension of both; a number multiplies."""
+    """The sums of products along the last dimension of both; a number multiplies.
+
+    Raises:
+        ShapeError: the last sizes are not equal.
+
+    >>> import lucid
+    >>> lucid.inner(lucid.tensor([[1, 2], [3, 4]]), lucid.tensor([10, 1]))
+    Tensor([12, 34])
+    """
     a, b = together(input, other, "inner")
     if a.ndim == 0 or b.ndim == 0:
         return binary("mul", a, b)
@@ -232,21 +244,43 @@ def inner(input: Any, other: Any) -> Tensor:
 
 
 def vdot(input: Any, other: Any) -> Tensor:
-    """The product of two vectors."""
+    """The product of two vectors.
+
+    Raises:
+        ShapeError: not two vectors of one length.
+
+    >>> import lucid
+    >>> lucid.vdot(lucid.tensor([1, 2]), lucid.tensor([3, 4]))
+    Tensor(11)
+    """
     a, b = together(input, other, "vdot")
     _ranks("vdot", input=(a, 1), other=(b, 1))
     return matmul(a, b)
 
 
 def ger(input: Any, vec2: Any) -> Tensor:
-    """Every element of one vector times every element of another: ``outer``."""
+    """Every element of one vector times every element of another: ``outer``.
+
+    Raises:
+        ShapeError: not vectors.
+
+    >>> import lucid
+    >>> lucid.ger(lucid.tensor([1, 2]), lucid.tensor([3, 4]))
+    Tensor([[3, 4],
+            [6, 8]])
+    """
     from lucid.functions.linalg import outer
 
     return outer(input, vec2)
 
 
 def kron(input: Any, other: Any) -> Tensor:
-    """The Kronecker product: every element of ``input`` times the whole of ``other``."""
+    """The Kronecker product: every element of ``input`` times the whole of ``other``.
+
+    >>> import lucid
+    >>> lucid.kron(lucid.eye(2), lucid.tensor([[1.0, 2.0]])).tolist()
+    [[1.0, 2.0, 0.0, 0.0], [0.0, 0.0, 1.0, 2.0]]
+    """
     a, b = together(input, other, "kron")
     ndim = max(a.ndim, b.ndim)
     first, second = (1,) * (ndim - a.ndim) + a.shape, (1,) * (ndim - b.ndim) + b.shape
@@ -271,17 +305,42 @@ def _product(op: str, first: str, a: Any, m: int, second: str, b: Any, n: int) -
 
 
 def mm(input: Any, mat2: Any) -> Tensor:
-    """The product of two matrices."""
+    """The product of two matrices.
+
+    Raises:
+        ShapeError: not matrices, or their sizes do not fit.
+
+    >>> import lucid
+    >>> lucid.mm(lucid.tensor([[1, 2], [3, 4]]), lucid.tensor([[1, 0], [0, 2]]))
+    Tensor([[1, 4],
+            [3, 8]])
+    """
     return _product("mm", "input", input, 2, "mat2", mat2, 2)
 
 
 def bmm(input: Any, mat2: Any) -> Tensor:
-    """The products of two stacks of matrices, ``(b, m, k)`` and ``(b, k, n)``."""
+    """The products of two stacks of matrices, ``(b, m, k)`` and ``(b, k, n)``.
+
+    Raises:
+        ShapeError: not stacks of matrices, or their sizes do not fit.
+
+    >>> import lucid
+    >>> lucid.bmm(lucid.ones(5, 2, 3), lucid.ones(5, 3, 4)).shape
+    (5, 2, 4)
+    """
     return _product("bmm", "input", input, 3, "mat2", mat2, 3)
 
 
 def mv(input: Any, vec: Any) -> Tensor:
-    """The product of a matrix and a vector."""
+    """The product of a matrix and a vector.
+
+    Raises:
+        ShapeError: no matrix or no vector, or their sizes do not fit.
+
+    >>> import lucid
+    >>> lucid.mv(lucid.tensor([[1, 2], [3, 4]]), lucid.tensor([1, 10]))
+    Tensor([21, 43])
+    """
     return _product("mv", "input", input, 2, "vec", vec, 1)
 
 
@@ -295,27 +354,70 @@ def _plus(op: str, input: Any, product: Tensor, beta: Any, alpha: Any) -> Tensor
 
 
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """``beta * input + alpha * (mat1 @ mat2)``."""
+    """``beta * input + alpha * (mat1 @ mat2)``.
+
+    Raises:
+        ShapeError: not matrices, or their sizes do not fit.
+
+    >>> import lucid
+    >>> lucid.addmm(lucid.ones(2, 2), lucid.eye(2), lucid.tensor([[1.0, 2.0], [3.0, 4.0]]), beta=10)
+    Tensor([[11.0, 12.0],
+            [13.0, 14.0]])
+    """
     return _plus("addmm", input, _product("addmm", "mat1", mat1, 2, "mat2", mat2, 2), beta, alpha)
 
 
 def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """``beta * input + alpha * (mat @ vec)``."""
+    """``beta * input + alpha * (mat @ vec)``.
+
+    Raises:
+        ShapeError: no matrix or no vector, or their sizes do not fit.
+
+    >>> import lucid
+    >>> lucid.addmv(lucid.ones(2), lucid.tensor([[1.0, 2.0], [3.0, 4.0]]), lucid.ones(2), alpha=10)
+    Tensor([31.0, 71.0])
+    """
     return _plus("addmv", input, _product("addmv", "mat", mat, 2, "vec", vec, 1), beta, alpha)
 
 
 def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """``beta * input + alpha * outer(vec1, vec2)``."""
+    """``beta * input + alpha * outer(vec1, vec2)``.
+
+    Raises:
+        ShapeError: not vectors, or a shape that does not broadcast to theirs.
+
+    >>> import lucid
+    >>> lucid.addr(lucid.zeros(2, 2), lucid.tensor([1.0, 2.0]), lucid.tensor([3.0, 4.0]))
+    Tensor([[3.0, 4.0],
+            [6.0, 8.0]])
+    """
     return _plus("addr", input, ger(vec1, vec2), beta, alpha)
 
 
 def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """``beta * input + alpha * (batch1 @ batch2)``, stack by stack."""
+    """``beta * input + alpha * (batch1 @ batch2)``, stack by stack.
+
+    Raises:
+        ShapeError: not stacks of matrices, or their sizes do not fit.
+
+    >>> import lucid
+    >>> lucid.baddbmm(lucid.zeros(5, 2, 4), lucid.ones(5, 2, 3), lucid.ones(5, 3, 4)).shape
+    (5, 2, 4)
+    """
     return _plus("baddbmm", input, _product("baddbmm", "batch1", batch1, 3, "batch2", batch2, 3), beta, alpha)
 
 
 def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """``beta * input + alpha * sum(batch1 @ batch2)``, the products summed over the stack."""
+    """``beta * input + alpha * sum(batch1 @ batch2)``, the products summed over the stack.
+
+    Raises:
+        ShapeError: not stacks of matrices, or their sizes do not fit.
+
+    >>> import lucid
+    >>> lucid.addbmm(lucid.zeros(2, 2), lucid.ones(5, 2, 3), lucid.ones(5, 3, 2))
+    Tensor([[15.0, 15.0],
+            [15.0, 15.0]])
+    """
     product = sum(_product("addbmm", "batch1", batch1, 3, "batch2", batch2, 3), 0)
     return _plus("addbmm", input, product, beta, alpha)
 
@@ -328,6 +430,10 @@ def multi_dot(tensors: Sequence[Any]) -> Tensor:
     Raises:
         ArgumentError: fewer than two.
         ShapeError: they do not fit.
+
+    >>> import lucid
+    >>> lucid.linalg.multi_dot([lucid.ones(2, 9), lucid.ones(9, 9), lucid.ones(9)])
+    Tensor([81.0, 81.0])
     """
     parts = [as_tensor(t, "multi_dot", f"tensors[{k}]") for k, t in enumerate(tensors)]
     if len(parts) < 2:
@@ -356,7 +462,16 @@ def multi_dot(tensors: Sequence[Any]) -> Tensor:
 
 
 def chain_matmul(*matrices: Any) -> Tensor:
-    """The product of several matrices, in the order that takes the fewest multiplications; of one, itself."""
+    """The product of several matrices, in the order that takes the fewest multiplications; of one, itself.
+
+    Raises:
+        ShapeError: not matrices, or their sizes do not fit.
+
+    >>> import lucid
+    >>> lucid.chain_matmul(lucid.ones(2, 9), lucid.ones(9, 9), lucid.ones(9, 1))
+    Tensor([[81.0],
+            [81.0]])
+    """
     return as_tensor(matrices[0], "chain_matmul") if len(matrices) == 1 else multi_dot(matrices)
 
 
@@ -365,6 +480,12 @@ def matrix_power(input: Any, n: int) -> Tensor:
 
     Raises:
         ShapeError: the matrices are not square.
+        ArgumentTypeError: ``n`` is not an int.
+
+    >>> import lucid
+    >>> lucid.matrix_power(lucid.tensor([[1, 1], [0, 1]]), 5)
+    Tensor([[1, 5],
+            [0, 1]])
     """
     x = as_tensor(input, "matrix_power")
     power = int_of("matrix_power", "n", n)
@@ -391,6 +512,10 @@ def cross(input: Any, other: Any, dim: int | None = None) -> Tensor:
 
     Raises:
         ShapeError: there is no such dimension, or its size is not 3.
+
+    >>> import lucid
+    >>> lucid.cross(lucid.tensor([1, 0, 0]), lucid.tensor([0, 1, 0]))
+    Tensor([0, 0, 1])
     """
     given = together(input, other, "cross")
     a, b = broadcast_tensors(*given)
@@ -407,12 +532,28 @@ def cross(input: Any, other: Any, dim: int | None = None) -> Tensor:
 
 
 def cross_of(input: Any, other: Any, *, dim: int = -1) -> Tensor:
-    """The cross product of vectors of three along ``dim``, by default the last."""
+    """The cross product of vectors of three along ``dim``, by default the last.
+
+    Raises:
+        ShapeError: the size of that dimension is not 3, or the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.linalg.cross(lucid.tensor([1, 0, 0]), lucid.tensor([0, 1, 0]))
+    Tensor([0, 0, 1])
+    """
     return cross(input, other, dim)
 
 
 def vecdot(x: Any, y: Any, *, dim: int = -1) -> Tensor:
-    """The sums of products along ``dim``; the other dimensions broadcast."""
+    """The sums of products along ``dim``; the other dimensions broadcast.
+
+    Raises:
+        ShapeError: the shapes do not broadcast.
+
+    >>> import lucid
+    >>> lucid.vecdot(lucid.tensor([[1, 2], [3, 4]]), lucid.tensor([1, 10]))
+    Tensor([21, 43])
+    """
     return sum(binary("mul", *together(x, y, "vecdot")), dim=dim)
 
 
@@ -421,10 +562,19 @@ def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "use_mm_for_eucl
 
     Args:
         compute_mode: of no effect: distances are always computed from differences.
+
+    Raises:
+        ShapeError: no rows, or rows of different lengths.
+        ArgumentError: ``p`` is negative.
+
+    >>> import lucid
+    >>> lucid.cdist(lucid.tensor([[0.0, 0.0]]), lucid.tensor([[3.0, 4.0], [0.0, 1.0]]))
+    Tensor([[5.0, 1.0]])
     """
     a, b = together(x1, x2, "cdist")
     if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-1]:
         fail(ShapeError(f"x1 has shape {a.shape} and x2 {b.shape}: both need rows of one length", op="cdist"))
+    number_of("cdist", "p", p, 0)
     rows = reshape(a, (*a.shape[:-1], 1, a.shape[-1]))
     columns = reshape(b, (*b.shape[:-2], 1, *b.shape[-2:]))
     if a.shape[-1] == 0:

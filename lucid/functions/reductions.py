@@ -57,7 +57,15 @@ def sum(
 def prod(
     x: Any, axis: Any = None, keepdims: bool = False, *, dtype: object = None, dim: Any = None, keepdim: bool = False
 ) -> Tensor:
-    """The product along ``axis``."""
+    """The product along ``axis``.
+
+    Raises:
+        ArgumentError: an axis that is not there, or named twice.
+
+    >>> import lucid
+    >>> lucid.prod(lucid.tensor([[1, 2], [3, 4]]), 1)
+    Tensor([2, 12])
+    """
     x = as_tensor(x, "prod")
     return apply(ops.prod, accumulator(x, dtype), **_arguments("prod", x, axis, keepdims, dim, keepdim))
 
@@ -65,7 +73,15 @@ def prod(
 def mean(
     x: Any, axis: Any = None, keepdims: bool = False, *, dtype: object = None, dim: Any = None, keepdim: bool = False
 ) -> Tensor:
-    """The arithmetic mean along ``axis``, computed in ``dtype``; of no elements, NaN."""
+    """The arithmetic mean along ``axis``, computed in ``dtype``; of no elements, NaN.
+
+    Raises:
+        ArgumentError: an axis that is not there, or named twice.
+
+    >>> import lucid
+    >>> lucid.mean(lucid.tensor([[1.0, 2.0], [3.0, 5.0]]), 0)
+    Tensor([2.0, 3.5])
+    """
     t = _as(floating(as_tensor(x, "mean")), "mean", dtype)
     return _mean(t, _arguments("mean", t, axis, keepdims, dim, keepdim))
 
@@ -82,7 +98,15 @@ def _mean(x: Tensor, arguments: dict[str, Any]) -> Tensor:
 def nansum(
     x: Any, dim: Any = None, keepdim: bool = False, *, dtype: object = None, axis: Any = None, keepdims: bool = False
 ) -> Tensor:
-    """The sum of the elements that are not NaN."""
+    """The sum of the elements that are not NaN.
+
+    Raises:
+        ArgumentError: a dimension that is not there, or named twice.
+
+    >>> import lucid
+    >>> lucid.nansum(lucid.tensor([1.0, float("nan"), 3.0]))
+    Tensor(4.0)
+    """
     return sum(_without_nan("nansum", x), axis, keepdims, dtype=dtype, dim=no_dims(dim), keepdim=keepdim)
 
 
@@ -92,7 +116,15 @@ def _without_nan(op: str, x: Any) -> Tensor:
 
 
 def nanmean(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The mean of the elements that are not NaN; NaN if there are none."""
+    """The mean of the elements that are not NaN; NaN if there are none.
+
+    Raises:
+        ArgumentError: a dimension that is not there, or named twice.
+
+    >>> import lucid
+    >>> lucid.nanmean(lucid.tensor([1.0, float("nan"), 3.0]))
+    Tensor(2.0)
+    """
     t = floating(as_tensor(x, "nanmean"))
     arguments = _arguments("nanmean", t, axis, keepdims, no_dims(dim), keepdim)
     count = apply(ops.sum, cast(logical_not(isnan(t)), t.dtype), **arguments)
@@ -100,7 +132,15 @@ def nanmean(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None,
 
 
 def count_nonzero(input: Any, dim: Any = None) -> Tensor:
-    """How many elements along ``dim`` are not 0, as int64."""
+    """How many elements along ``dim`` are not 0, as int64.
+
+    Raises:
+        ArgumentError: a dimension that is not there, or named twice.
+
+    >>> import lucid
+    >>> lucid.count_nonzero(lucid.tensor([[0, 2], [3, 4]]), 0)
+    Tensor([1, 2])
+    """
     return sum(cast(as_tensor(input, "count_nonzero"), bool_), dim=no_dims(dim))
 
 
@@ -152,14 +192,30 @@ def std(
     axis: Any = None,
     keepdims: bool = False,
 ) -> Tensor:
-    """The standard deviation along ``dim`` or ``axis``: the square root of ``var``."""
+    """The standard deviation along ``dim`` or ``axis``: the square root of ``var``.
+
+    Raises:
+        ArgumentError: a dimension that is not there, or named twice.
+
+    >>> import lucid
+    >>> lucid.std(lucid.tensor([1.0, 2.0, 3.0]))
+    Tensor(1.0)
+    """
     return sqrt(_spread("std", x, dim, unbiased, keepdim, correction, axis, keepdims)[0])
 
 
 def var_mean(
     input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
 ) -> tuple[Tensor, Tensor]:
-    """``var`` and ``mean``."""
+    """``var`` and ``mean``.
+
+    Raises:
+        ArgumentError: a dimension that is not there, or named twice.
+
+    >>> import lucid
+    >>> lucid.var_mean(lucid.tensor([1.0, 2.0, 3.0]))
+    (Tensor(1.0), Tensor(2.0))
+    """
     variance, arguments = _spread("var_mean", input, dim, unbiased, keepdim, correction, None, False)
     return variance, _mean(floating(as_tensor(input)), arguments)
 
@@ -167,7 +223,15 @@ def var_mean(
 def std_mean(
     input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
 ) -> tuple[Tensor, Tensor]:
-    """``std`` and ``mean``."""
+    """``std`` and ``mean``.
+
+    Raises:
+        ArgumentError: a dimension that is not there, or named twice.
+
+    >>> import lucid
+    >>> lucid.std_mean(lucid.tensor([1.0, 2.0, 3.0]))
+    (Tensor(1.0), Tensor(2.0))
+    """
     variance, arguments = _spread("std_mean", input, dim, unbiased, keepdim, correction, None, False)
     return sqrt(variance), _mean(floating(as_tensor(input)), arguments)
 
@@ -195,7 +259,16 @@ def max(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, kee
 
 
 def min(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False) -> Any:
-    """The smallest element, NaN if there is one: with positions, ``axis`` or another tensor as for ``max``."""
+    """The smallest element, NaN if there is one: with positions, ``axis`` or another tensor as for ``max``.
+
+    Raises:
+        ArgumentError: a dimension that is not there, or named twice.
+        ShapeError: there are no elements.
+
+    >>> import lucid
+    >>> lucid.min(lucid.tensor([[1, 2], [4, 3]]), 1)
+    Extremes(values=Tensor([1, 3]), indices=Tensor([0, 1]))
+    """
     return _extreme("min", x, dim, keepdim, axis, keepdims)
 
 
@@ -214,12 +287,30 @@ def _extreme(name: str, x: Any, dim: Any, keepdim: bool, axis: Any, keepdims: bo
 
 
 def amax(input: Any, dim: Any = (), keepdim: bool = False) -> Tensor:
-    """The largest element along one or several dimensions (none: all), NaN if there is one; ties share the gradient."""
+    """The largest element along one or several dimensions (none: all), NaN if there is one; ties share the gradient.
+
+    Raises:
+        ArgumentError: a dimension that is not there, or named twice.
+        ShapeError: there are no elements.
+
+    >>> import lucid
+    >>> lucid.amax(lucid.tensor([[1, 2], [4, 3]]), 1)
+    Tensor([2, 4])
+    """
     return _extreme("max", input, None, False, no_dims(dim), keepdim)  # type: ignore[no-any-return]  # no dim: a tensor
 
 
 def amin(input: Any, dim: Any = (), keepdim: bool = False) -> Tensor:
-    """The smallest element along one or several dimensions (none: all): as ``amax``."""
+    """The smallest element along one or several dimensions (none: all): as ``amax``.
+
+    Raises:
+        ArgumentError: a dimension that is not there, or named twice.
+        ShapeError: there are no elements.
+
+    >>> import lucid
+    >>> lucid.amin(lucid.tensor([[1, 2], [4, 3]]), 1)
+    Tensor([1, 3])
+    """
     return _extreme("min", input, None, False, no_dims(dim), keepdim)  # type: ignore[no-any-return]  # as above
 
 
@@ -236,17 +327,44 @@ class Range(NamedTuple):
 
 
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Range:
-    """``amin`` and ``amax``."""
+    """``amin`` and ``amax``.
+
+    Raises:
+        ArgumentError: a dimension that is not there.
+        ShapeError: there are no elements.
+
+    >>> import lucid
+    >>> lucid.aminmax(lucid.tensor([[1, 2], [4, 3]]), dim=1)
+    Range(min=Tensor([1, 3]), max=Tensor([2, 4]))
+    """
     return Range(amin(input, () if dim is None else dim, keepdim), amax(input, () if dim is None else dim, keepdim))
 
 
 def argmax(x: Any, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """The first position of the largest element along ``axis``, as int64; None counts through the whole tensor."""
+    """The first position of the largest element along ``axis``, as int64; None counts through the whole tensor.
+
+    Raises:
+        ArgumentError: an axis that is not there.
+        ShapeError: there are no elements.
+
+    >>> import lucid
+    >>> lucid.argmax(lucid.tensor([[1, 2], [4, 3]]), 1)
+    Tensor([1, 0])
+    """
     return _position(ops.argmax, "argmax", x, axis, keepdims, dim, keepdim)
 
 
 def argmin(x: Any, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """The first position of the smallest element along ``axis``, as int64; None counts through the whole tensor."""
+    """The first position of the smallest element along ``axis``, as int64; None counts through the whole tensor.
+
+    Raises:
+        ArgumentError: an axis that is not there.
+        ShapeError: there are no elements.
+
+    >>> import lucid
+    >>> lucid.argmin(lucid.tensor([[1, 2], [4, 3]]), 1)
+    Tensor([0, 1])
+    """
     return _position(ops.argmin, "argmin", x, axis, keepdims, dim, keepdim)
 
 
@@ -259,26 +377,59 @@ def _position(op: Any, name: str, x: Any, axis: Any, keepdims: bool, dim: Any, k
 
 
 def all(x: Any, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """True where every element along ``axis`` is true (not 0); of no elements, True."""
+    """True where every element along ``axis`` is true (not 0); of no elements, True.
+
+    Raises:
+        ArgumentError: an axis that is not there, or named twice.
+
+    >>> import lucid
+    >>> lucid.all(lucid.tensor([[1, 0], [2, 3]]), 1)
+    Tensor([False, True])
+    """
     x = cast(as_tensor(x, "all"), bool_)
     wrong = apply(ops.logical_not, x)
     return apply(ops.logical_not, any(wrong, axis, keepdims, dim=dim, keepdim=keepdim))
 
 
 def any(x: Any, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """True where some element along ``axis`` is true (not 0); of no elements, False."""
+    """True where some element along ``axis`` is true (not 0); of no elements, False.
+
+    Raises:
+        ArgumentError: an axis that is not there, or named twice.
+
+    >>> import lucid
+    >>> lucid.any(lucid.tensor([[0, 0], [2, 0]]), 1)
+    Tensor([False, True])
+    """
     x = cast(as_tensor(x, "any"), bool_)
     hits = apply(ops.sum, cast(x, int64), **_arguments("any", x, axis, keepdims, dim, keepdim))
     return binary("ne", hits, 0)
 
 
 def softmax(x: Any, axis: Any = None, *, dim: Any = None, dtype: object = None) -> Tensor:
-    """``exp(x) / sum(exp(x))`` along ``axis``, without overflow."""
+    """``exp(x) / sum(exp(x))`` along ``axis``, without overflow.
+
+    Raises:
+        ArgumentError: an axis that is not there.
+
+    >>> import lucid
+    >>> lucid.softmax(lucid.tensor([[0.0, 0.0], [1000.0, 0.0]]), 1)
+    Tensor([[0.5, 0.5],
+            [1.0, 0.0]])
+    """
     return _softmax(ops.softmax, x, axis, dim, dtype)
 
 
 def log_softmax(x: Any, axis: Any = None, *, dim: Any = None, dtype: object = None) -> Tensor:
-    """``log(softmax(x))`` along ``axis``, exact where the softmax underflows."""
+    """``log(softmax(x))`` along ``axis``, exact where the softmax underflows.
+
+    Raises:
+        ArgumentError: an axis that is not there.
+
+    >>> import lucid
+    >>> lucid.log_softmax(lucid.tensor([1000.0, 0.0]), 0)
+    Tensor([0.0, -1000.0])
+    """
     return _softmax(ops.log_softmax, x, axis, dim, dtype)
 
 
@@ -289,7 +440,16 @@ def _softmax(op: Op, x: Any, axis: Any, dim: Any, dtype: object) -> Tensor:
 
 
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """``log(sum(exp(x)))`` along ``axis``, without overflow."""
+    """``log(sum(exp(x)))`` along ``axis``, without overflow.
+
+    Raises:
+        ArgumentError: an axis that is not there, or named twice.
+        ShapeError: there are no elements.
+
+    >>> import lucid
+    >>> lucid.logsumexp(lucid.tensor([1000.0, 0.0]))
+    Tensor(1000.0)
+    """
     x = floating(as_tensor(x, "logsumexp"))
     arguments = _arguments("logsumexp", x, axis, keepdims, dim, keepdim)
     if 0 in [x.shape[k] for k in arguments["axes"]]:

@@ -64,23 +64,55 @@ def cumsum(input: Any, dim: int, *, dtype: object = None) -> Tensor:
 
 
 def cumprod(input: Any, dim: int, *, dtype: object = None) -> Tensor:
-    """Products of all elements up to each place along ``dim``. Integers and bools are multiplied as int64."""
+    """Products of all elements up to each place along ``dim``. Integers and bools are multiplied as int64.
+
+    Raises:
+        ArgumentError: ``dim`` is not there.
+
+    >>> import lucid
+    >>> lucid.cumprod(lucid.tensor([1, 2, 3, 4]), 0)
+    Tensor([1, 2, 6, 24])
+    """
     x = accumulator(as_tensor(input, "cumprod"), dtype)
     return _along("cumprod", x, dim, lambda a, b: binary("mul", a, b))
 
 
 def logcumsumexp(input: Any, dim: int) -> Tensor:
-    """``log(cumsum(exp(input)))`` along ``dim``, without overflow."""
+    """``log(cumsum(exp(input)))`` along ``dim``, without overflow.
+
+    Raises:
+        ArgumentError: ``dim`` is not there.
+
+    >>> import lucid
+    >>> lucid.logcumsumexp(lucid.tensor([0.0, -1000.0]), 0)
+    Tensor([0.0, 0.0])
+    """
     return _along("logcumsumexp", floating(as_tensor(input, "logcumsumexp")), dim, logaddexp)
 
 
 def cummax(input: Any, dim: int) -> Running:
-    """The largest element up to each place along ``dim``, and its position: of ties the last, and NaN once met."""
+    """The largest element up to each place along ``dim``, and its position: of ties the last, and NaN once met.
+
+    Raises:
+        ArgumentError: ``dim`` is not there.
+
+    >>> import lucid
+    >>> lucid.cummax(lucid.tensor([1, 3, 2, 3]), 0)
+    Running(values=Tensor([1, 3, 3, 3]), indices=Tensor([0, 1, 1, 3]))
+    """
     return _running("cummax", "ge", input, dim)
 
 
 def cummin(input: Any, dim: int) -> Running:
-    """The smallest element up to each place along ``dim``, and its position: of ties the last, and NaN once met."""
+    """The smallest element up to each place along ``dim``, and its position: of ties the last, and NaN once met.
+
+    Raises:
+        ArgumentError: ``dim`` is not there.
+
+    >>> import lucid
+    >>> lucid.cummin(lucid.tensor([3, 1, 2, 1]), 0)
+    Running(values=Tensor([3, 1, 1, 1]), indices=Tensor([0, 1, 1, 3]))
+    """
     return _running("cummin", "le", input, dim)
 
 
@@ -109,6 +141,10 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
 
     Raises:
         ArgumentError: ``n`` is negative, or ``input`` has no dimensions.
+
+    >>> import lucid
+    >>> lucid.diff(lucid.tensor([1, 4, 9, 16]))
+    Tensor([3, 5, 7])
     """
     x = as_tensor(input, "diff")
     count = int_of("diff", "n", n)

@@ -238,7 +238,17 @@ def scalar(value: Scalar, like: Node) -> Node:
 
 
 class Graph:
-    """Named inputs and outputs and all the nodes between, in a deterministic topological order."""
+    """Named inputs and outputs and all the nodes between, in a deterministic topological order.
+
+    Raises:
+        IRError: not as many names as inputs or outputs.
+
+    >>> import lucid
+    >>> x = lucid.ones(2)
+    >>> graph = lucid.graph(x * 2, inputs={"x": x})
+    >>> graph.input_names, len(graph.nodes)
+    (('x',), 3)
+    """
 
     def __init__(
         self,

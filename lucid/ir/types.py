@@ -50,6 +50,10 @@ def as_dtype(value: object) -> DType:
 
     Raises:
         DTypeError: the value names no element type that Lucid supports.
+
+    >>> import lucid
+    >>> lucid.as_dtype("f32"), lucid.as_dtype(int)
+    (dtype('float32'), dtype('int64'))
     """
     if value is float:
         return float32

@@ -14,7 +14,13 @@ from lucid.tensor import Tensor
 
 
 class BasicBlock(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut."""
+    """Two 3 x 3 convolutions beside a shortcut.
+
+    >>> import lucid
+    >>> from lucid.models import BasicBlock
+    >>> BasicBlock(8, 8, 1, None, 1, 64)(lucid.ones(1, 8, 4, 4)).shape
+    (1, 8, 4, 4)
+    """
 
     expansion = 1
 
@@ -37,7 +43,13 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """A 3 x 3 convolution, which has the stride, between two of 1 x 1 that narrow and widen; beside a shortcut."""
+    """A 3 x 3 convolution, which has the stride, between two of 1 x 1 that narrow and widen; beside a shortcut.
+
+    >>> import lucid
+    >>> from lucid.models import Bottleneck
+    >>> Bottleneck(32, 8, 1, None, 1, 64)(lucid.ones(1, 32, 4, 4)).shape
+    (1, 32, 4, 4)
+    """
 
     expansion = 4
 

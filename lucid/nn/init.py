@@ -16,7 +16,7 @@ import numpy as np
 
 from lucid import linalg, random
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
-from lucid.functions.arguments import fail, number_of
+from lucid.functions.arguments import fail, int_of, number_of
 from lucid.tensor import Tensor
 
 __all__ = [
@@ -65,12 +65,22 @@ def calculate_fans(tensor: Tensor) -> tuple[int, int]:
 
     Raises:
         ShapeError: fewer than two axes.
+        ArgumentTypeError: ``tensor`` is no tensor.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.init.calculate_fans(lucid.ones(8, 4, 3, 3))
+    (36, 72)
     """
-    if tensor.ndim < 2:
-        message = f"tensor has shape {tensor.shape}, but fan-in and fan-out need (out, in, ...)"
-        fail(ShapeError(message, op="init"))
-    taps = math.prod(tensor.shape[2:])
-    return tensor.shape[1] * taps, tensor.shape[0] * taps
+    return _fans("calculate_fans", tensor)
+
+
+def _fans(op: str, tensor: Any) -> tuple[int, int]:
+    shape = _tensor(op, tensor).shape
+    if len(shape) < 2:
+        fail(ShapeError(f"tensor has shape {shape}, but fan-in and fan-out need (out, in, ...)", op=op))
+    taps = math.prod(shape[2:])
+    return shape[1] * taps, shape[0] * taps
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -78,17 +88,27 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
     Raises:
         ArgumentError: an unknown nonlinearity.
+        ArgumentTypeError: ``param`` is no number.
+
+    >>> from lucid import nn
+    >>> nn.init.calculate_gain("tanh")
+    1.6666666666666667
     """
+    return _gain("calculate_gain", nonlinearity, param)
+
+
+def _gain(op: str, nonlinearity: str, param: Any) -> float:
+    slope = 0.01 if param is None else number_of(op, "param" if op == "calculate_gain" else "a", param)
     gains = {
         "linear": 1.0,
         "identity": 1.0,
         "sigmoid": 1.0,
         "tanh": 5.0 / 3.0,
         "relu": math.sqrt(2.0),
-        "leaky_relu": math.sqrt(2.0 / (1.0 + (0.01 if param is None else param) ** 2)),
+        "leaky_relu": math.sqrt(2.0 / (1.0 + slope**2)),
     }
     if nonlinearity not in gains:
-        fail(ArgumentError(f"nonlinearity={nonlinearity!r} must be one of {', '.join(gains)}", op="init"))
+        fail(ArgumentError(f"nonlinearity={nonlinearity!r} must be one of {', '.join(gains)}", op=op))
     return gains[nonlinearity]
 
 
@@ -115,6 +135,12 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
 
     Raises:
         ArgumentError: a negative ``std``.
+        ArgumentTypeError: ``tensor`` is no tensor, or ``mean`` or ``std`` no number.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.init.normal_(lucid.ones(2), mean=5.0, std=0.0)
+    Tensor([5.0, 5.0])
     """
     mean, std = number_of("normal_", "mean", mean), number_of("normal_", "std", std, 0)
     _checked("normal_", tensor)
@@ -167,12 +193,15 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
 
     Raises:
         ShapeError: not 3 to 5 dimensions, or outputs that ``groups`` does not divide.
+        ArgumentTypeError, ArgumentError: ``groups`` is no int, or below 1.
 
     >>> import lucid
     >>> dirac_(lucid.empty(2, 1, 3)).tolist()
     [[[0.0, 1.0, 0.0]], [[0.0, 0.0, 0.0]]]
     """
     shape = _tensor("dirac_", tensor).shape
+    if int_of("dirac_", "groups", groups) < 1:
+        fail(ArgumentError(f"groups={groups} must be at least 1", op="dirac_"))
     if not 3 <= len(shape) <= 5 or shape[0] % groups:
         rule = f"must have 3 to 5 dimensions, and groups={groups} divide the first"
         fail(ShapeError(f"tensor has shape {shape}, but it {rule}", op="dirac_"))
@@ -209,57 +238,143 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
 
 
 def constant_(tensor: Tensor, value: float) -> Tensor:
-    """``value`` everywhere."""
+    """``value`` everywhere.
+
+    Raises:
+        ArgumentTypeError: ``tensor`` is no tensor, or ``value`` no number.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.init.constant_(lucid.ones(2), 0.5)
+    Tensor([0.5, 0.5])
+    """
     return _tensor("constant_", tensor).fill_(number_of("constant_", "value", value))
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """0 everywhere."""
+    """0 everywhere.
+
+    Raises:
+        ArgumentTypeError: ``tensor`` is no tensor.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.init.zeros_(lucid.ones(2))
+    Tensor([0.0, 0.0])
+    """
     return _tensor("zeros_", tensor).fill_(0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """1 everywhere."""
+    """1 everywhere.
+
+    Raises:
+        ArgumentTypeError: ``tensor`` is no tensor.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.init.ones_(lucid.zeros(2))
+    Tensor([1.0, 1.0])
+    """
     return _tensor("ones_", tensor).fill_(1)
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Uniform within ``gain * sqrt(6 / (fan_in + fan_out))`` of 0."""
-    bound = gain * math.sqrt(6.0 / max(sum(calculate_fans(tensor)), 1))
+    """Uniform within ``gain * sqrt(6 / (fan_in + fan_out))`` of 0.
+
+    Raises:
+        ShapeError: fewer than two axes.
+        ArgumentTypeError, ArgumentError: ``tensor`` is no tensor; ``gain`` is no number, or negative.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> weight = nn.init.xavier_uniform_(lucid.ones(3, 3))
+    >>> bool((weight.abs() <= 1).all())
+    True
+    """
+    op = "xavier_uniform_"
+    bound = number_of(op, "gain", gain, 0) * math.sqrt(6.0 / max(sum(_fans(op, tensor)), 1))
     return uniform_(tensor, -bound, bound)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Normal with standard deviation ``gain * sqrt(2 / (fan_in + fan_out))``."""
-    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / max(sum(calculate_fans(tensor)), 1)))
+    """Normal with standard deviation ``gain * sqrt(2 / (fan_in + fan_out))``.
+
+    Raises:
+        ShapeError: fewer than two axes.
+        ArgumentTypeError, ArgumentError: ``tensor`` is no tensor; ``gain`` is no number, or negative.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.init.xavier_normal_(lucid.ones(3, 3)).shape
+    (3, 3)
+    """
+    op = "xavier_normal_"
+    std = number_of(op, "gain", gain, 0) * math.sqrt(2.0 / max(sum(_fans(op, tensor)), 1))
+    return normal_(tensor, 0.0, std)
 
 
-def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+def _kaiming_std(op: str, tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     if mode not in ("fan_in", "fan_out"):
-        fail(ArgumentError(f"mode={mode!r} must be 'fan_in' or 'fan_out'", op="init"))
-    fan = calculate_fans(tensor)[mode == "fan_out"]
-    return calculate_gain(nonlinearity, a) / math.sqrt(max(fan, 1))
+        fail(ArgumentError(f"mode={mode!r} must be 'fan_in' or 'fan_out'", op=op))
+    fan = _fans(op, tensor)[mode == "fan_out"]
+    return _gain(op, nonlinearity, a) / math.sqrt(max(fan, 1))
 
 
 def kaiming_uniform_(
     tensor: Tensor, a: float = 0.0, mode: FanMode = "fan_in", nonlinearity: str = "leaky_relu"
 ) -> Tensor:
-    """Uniform within ``gain * sqrt(3 / fan)`` of 0; ``a`` is the slope of a leaky ReLU."""
-    bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
+    """Uniform within ``gain * sqrt(3 / fan)`` of 0; ``a`` is the slope of a leaky ReLU.
+
+    Raises:
+        ShapeError: fewer than two axes.
+        ArgumentTypeError: ``tensor`` is no tensor, or ``a`` no number.
+        ArgumentError: an unknown ``mode`` or ``nonlinearity``.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> weight = nn.init.kaiming_uniform_(lucid.ones(8, 6), nonlinearity="relu")
+    >>> bool((weight.abs() <= 1).all())
+    True
+    """
+    bound = math.sqrt(3.0) * _kaiming_std("kaiming_uniform_", tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound)
 
 
 def kaiming_normal_(
     tensor: Tensor, a: float = 0.0, mode: FanMode = "fan_in", nonlinearity: str = "leaky_relu"
 ) -> Tensor:
-    """Normal with standard deviation ``gain / sqrt(fan)``."""
-    return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity))
+    """Normal with standard deviation ``gain / sqrt(fan)``.
+
+    Raises:
+        ShapeError: fewer than two axes.
+        ArgumentTypeError: ``tensor`` is no tensor, or ``a`` no number.
+        ArgumentError: an unknown ``mode`` or ``nonlinearity``.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> nn.init.kaiming_normal_(lucid.ones(8, 6), mode="fan_out").shape
+    (8, 6)
+    """
+    return normal_(tensor, 0.0, _kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity))
 
 
 def fan_in_uniform_(tensor: Tensor, fan_in: int) -> Tensor:
     """Uniform within ``1 / sqrt(fan_in)`` of 0: what ``Conv2d`` and ``Linear`` start from, weights and biases alike.
 
     It is PyTorch's default, and the fan-in scaling of LeCun, Bottou, Orr & Müller, "Efficient BackProp", 1998.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: ``tensor`` is no tensor; ``fan_in`` is no int, or below 1.
+
+    >>> import lucid
+    >>> from lucid import nn
+    >>> bias = nn.init.fan_in_uniform_(lucid.ones(5), 4)
+    >>> bool((bias.abs() <= 0.5).all())
+    True
     """
-    bound = 1.0 / math.sqrt(fan_in)
+    inputs = int_of("fan_in_uniform_", "fan_in", fan_in)
+    if inputs < 1:
+        fail(ArgumentError(f"fan_in={inputs} must be at least 1", op="fan_in_uniform_"))
+    bound = 1.0 / math.sqrt(inputs)
     return uniform_(tensor, -bound, bound)

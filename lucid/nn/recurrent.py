@@ -29,7 +29,7 @@ class RNNBase(Module):
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size: as ``LSTM``.
 
     Raises:
-        As ``LSTM``; another ``mode``.
+        ArgumentError: another ``mode``, or a ``proj_size`` that is not for it; all else as ``LSTM``.
 
     >>> import lucid
     >>> from lucid import nn

@@ -27,6 +27,9 @@ def per_axis(op: str, argument: str, value: Any, rank: int, least: int = 1) -> t
 
     Raises:
         ArgumentTypeError, ArgumentError: not ints, not as many, or one below ``least``.
+
+    >>> per_axis("pool", "stride", 2, 3)
+    (2, 2, 2)
     """
     given = tuple(value) if is_several(value) else (value,)
     if len(given) == 1:
@@ -46,6 +49,9 @@ def pair(op: str, argument: str, value: Any, least: int = 1) -> Pair:
 
     Raises:
         ArgumentTypeError, ArgumentError: not ints, not two of them, or one below ``least``.
+
+    >>> pair("conv2d", "stride", (1, 2))
+    (1, 2)
     """
     height, width = per_axis(op, argument, value, 2, least)
     return height, width
@@ -69,6 +75,12 @@ def paddings(op: str, value: Any, kernel: tuple[int, ...], dilation: tuple[int, 
 
     'same' pads ``dilation * (kernel - 1)`` pixels in all, the smaller half on the low side, so that the output has
     ``ceil(size / stride)`` pixels.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: none of these, or negative.
+
+    >>> paddings("conv2d", "same", (4, 3), (1, 1))
+    ((1, 2), (1, 1))
     """
     rank = len(kernel)
     if isinstance(value, str):

@@ -35,6 +35,12 @@ class PackedSequence(NamedTuple):
         batch_sizes: how many sequences have a first element, a second one, ...: int64.
         sorted_indices: which sequence of the batch as it was given comes first, second, ...; None if as given.
         unsorted_indices: the reverse of that.
+
+    >>> import lucid
+    >>> from lucid.nn.utils import rnn
+    >>> packed = rnn.pack_sequence([lucid.tensor([1, 2, 3]), lucid.tensor([4, 5])])
+    >>> packed.data, packed.batch_sizes
+    (Tensor([1, 4, 2, 5, 3]), Tensor([2, 2, 1]))
     """
 
     data: Tensor
@@ -181,6 +187,9 @@ def pad_sequence(
 
 def unpad_sequence(padded_sequences: Tensor, lengths: Any, batch_first: bool = False) -> list[Tensor]:
     """The reverse of ``pad_sequence``.
+
+    Raises:
+        ShapeError: fewer than two dimensions, or not a length for each sequence.
 
     >>> import lucid
     >>> unpad_sequence(lucid.tensor([[1, 3], [2, 0]]), [2, 1])
