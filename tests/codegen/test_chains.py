@@ -179,6 +179,17 @@ def test_memory_that_is_read_whole_is_not_written_by_image() -> None:
     np.testing.assert_allclose(simulate(generate(graph, AVX512), arrays)[0], evaluate(graph, arrays)[0], rtol=1e-5)
 
 
+def test_a_chain_ends_before_a_kernel_that_reads_another_image() -> None:
+    """Every image of ``z`` needs the last one of ``y``, whose kernel would not have come to it."""
+    x, w = value(4, 3, 8, 8), value(4, 3, 8, 8)
+    y = ops.max_pool2d(x, **POOL)
+    last = ops.slice(y, start=(3, 0, 0, 0), stop=y.shape, step=(1, 1, 1, 1))
+    z = ops.max_pool2d(w, **POOL) + ops.broadcast_to(last, shape=y.shape)
+    specs = specs_of(Graph([x, w], [z]))
+    assert [link_of(s, plain_layouts(specs)) is not None for s in specs] == [True, True]
+    assert every(specs, {z}) == []
+
+
 def test_batches_of_different_size_are_not_one_chain() -> None:
     x, y = value(4, 3, 8, 8), value(6, 3, 8, 8)
     a, b = ops.max_pool2d(ops.max_pool2d(x, **POOL), **POOL), ops.max_pool2d(ops.max_pool2d(y, **POOL), **POOL)

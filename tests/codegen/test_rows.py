@@ -85,6 +85,17 @@ def test_a_result_that_leaves_or_that_others_read_across_rows_is_stored() -> Non
     assert len(generate(Graph([x], [x - top, across]), TARGET).steps) == 3
 
 
+def test_a_padded_read_is_no_reading_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The values around it are in no row."""
+    x = value(64, 40)
+    top = ops.max(x, axes=(1,), keepdims=False)
+    graph = Graph([x], [ops.pad(top, low=(0,), high=(2,), interior=(0,), value=7.0)])
+    monkeypatch.setattr(program, "joins_rows", lambda producer, readers, count: [True] * len(readers))
+    array = np.random.default_rng(0).standard_normal(x.shape, np.float32)
+    (got,) = simulate(generate(graph, TARGET), [array])
+    np.testing.assert_array_equal(got, evaluate(graph, [array])[0])
+
+
 def test_statistics_that_others_read_too_are_one_kernel() -> None:
     """The mean is needed across the rows, and by the variance, which is a reduction of the same rows."""
     x = value(64, 40)

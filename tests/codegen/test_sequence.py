@@ -111,6 +111,14 @@ def test_layouts_with_a_halo_share_places_among_themselves() -> None:
     assert plan.size == 64 + 3 * 192
 
 
+def test_memory_is_the_same_where_every_element_lies_in_the_same_place() -> None:
+    square = Layout.plain((1, 4, 4, 4))
+    assert square.same_memory(Layout.ordered((1, 4, 4, 4), (1, 0, 2, 3)))  # where one image would begin
+    assert not square.same_memory(Layout.ordered((1, 4, 4, 4), (0, 2, 3, 1)))
+    assert not square.same_memory(square.with_halo((0, 0, 1, 1), (0, 0, 1, 1)))
+    assert not square.with_halo((0, 0, 1, 0), (0,) * 4).same_memory(square.with_halo((0,) * 4, (0, 0, 1, 0)))
+
+
 def layers(depth: int) -> tuple[Graph, int]:
     """A chain of convolutions, loss, and updates of all weights; the bytes of one of its images."""
     x = value(4, 16, 24, 24)

@@ -52,6 +52,7 @@ IN_PRINT: list[tuple[Expr, str]] = [
     ((i * 8 + k + 3) // 8, "i"),
     ((i * 8 + k - 3) // 8, "(i - 1)"),
     ((i * 2 + 1) // 4, "(i // 2)"),
+    ((i * 2 + 3) // 4, "((i + 1) // 2)"),
     ((flat // 4) // 2, "((i * 3) + (((j * 3) + k) // 8))"),
     ((j // 2) // 2, "(j // 4)"),
     ((j // 2 + 1) // 2, "((j + 2) // 4)"),
@@ -163,6 +164,23 @@ def test_every_position_keeps_its_value(expr: Expr) -> None:
     check(expr)
     if not any(isinstance(e, Load) for e in walk(expr)):
         assert bounds(expr) is not None
+
+
+sizes = st.sampled_from([2, 3, 4, 6, 8, 12, 24])
+linear = st.builds(
+    lambda factors, constant: sum((a * f for a, f in zip(AXES, factors, strict=True)), index(constant)),
+    st.tuples(*[st.sampled_from([0, 1, 2, 3, 4, 6, 8, 12, 24, -2])] * len(AXES)),
+    st.integers(-30, 30),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(linear, sizes, st.sampled_from(["floordiv", "mod"]), st.integers(-9, 9), sizes)
+def test_forms_that_share_factors_with_what_divides_them(form: Expr, n: int, then: str, more: int, m: int) -> None:
+    """Where reshapes and strides meet: what carries over, and what is left."""
+    check(form // n)
+    check(form % n)
+    check(binary(then, form // n + more, index(m)))
 
 
 @settings(max_examples=500, deadline=None)
