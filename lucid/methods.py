@@ -174,13 +174,13 @@ class Methods(InPlace):
         """The last two axes exchanged.
 
         Raises:
-            ArgumentError: fewer than two dimensions.
+            ShapeError: fewer than two dimensions.
 
         >>> import lucid
         >>> lucid.ones(5, 2, 3).mT.shape
         (5, 3, 2)
         """
-        return movement.swapaxes(self, -1, -2)
+        return movement.matrices_transposed("mT", self)
 
     @property
     def H(self) -> Tensor:
@@ -198,13 +198,13 @@ class Methods(InPlace):
         """The last two axes exchanged.
 
         Raises:
-            ArgumentError: fewer than two dimensions.
+            ShapeError: fewer than two dimensions.
 
         >>> import lucid
         >>> lucid.ones(5, 2, 3).mH.shape
         (5, 3, 2)
         """
-        return movement.swapaxes(self, -1, -2)
+        return movement.matrices_transposed("mH", self)
 
     # --- elementwise ---
     abs = elementwise.abs

@@ -17,7 +17,7 @@ from lucid import changes
 from lucid.backward import backward
 from lucid.eager import DEAD, LIVE, leaf_record, left_behind, mode, set_result_class, tensor_of
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, GradientError, LucidError, ShapeError
-from lucid.functions.arguments import axis_of, fail
+from lucid.functions.arguments import axis_of, fail, named
 from lucid.ir.graph import Array
 from lucid.ir.types import TensorType, type_of
 from lucid.methods import Methods
@@ -335,7 +335,8 @@ class Tensor(Methods):
         >>> lucid.zeros(2).fill_(5)
         Tensor([5.0, 5.0])
         """
-        return self.copy_(value)
+        with named("fill_"):
+            return self.copy_(value)
 
     def zero_(self) -> Tensor:
         """Replace every value by 0.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from lucid.eager import located_error
@@ -17,13 +18,31 @@ def fail(error: LucidError) -> NoReturn:
     raise located_error(error) from None
 
 
-def int_of(op: str, argument: str, value: Any) -> int:
-    """``value`` as an int; floats and bools are refused."""
+@contextmanager
+def named(op: str) -> Iterator[None]:
+    """Errors inside name ``op``, which the user called, not what it is made of."""
+    try:
+        yield
+    except LucidError as error:
+        error.op = op
+        raise
+
+
+def whole(value: Any) -> int | None:
+    """``value`` as an int; None for floats, bools and what is no number."""
     if not isinstance(value, bool):
         try:
             return operator.index(value)
         except (TypeError, ShapeError):  # a tensor that is not one int says so in its own way
             pass
+    return None
+
+
+def int_of(op: str, argument: str, value: Any) -> int:
+    """``value`` as an int; floats and bools are refused."""
+    number = whole(value)
+    if number is not None:
+        return number
     fail(ArgumentTypeError(f"{argument}={shown(value)} must be an int, not {type(value).__name__}", op=op))
 
 
@@ -106,7 +125,8 @@ def axis_of(op: str, axis: Any, ndim: int, argument: str = "axis") -> int:
     number = int_of(op, argument, axis)
     if not -ndim <= number < ndim:
         allowed = f"must lie in {-ndim} .. {ndim - 1}" if ndim else "a 0-d tensor has no axes"
-        fail(ArgumentError(f"{argument}={number} is out of range for {ndim} dimensions: {allowed}", op=op))
+        dimensions = f"{ndim} dimension{'s' * (ndim != 1)}"
+        fail(ArgumentError(f"{argument}={number} is out of range for {dimensions}: {allowed}", op=op))
     return number % ndim
 
 

@@ -466,7 +466,13 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
     try:
         return np.broadcast_shapes(*sizes)
     except ValueError:
-        fail(ShapeError(f"shapes {' and '.join(map(str, sizes))} cannot be broadcast together", op="broadcast_shapes"))
+        fail(
+            ShapeError(
+                f"shapes {' and '.join(map(str, sizes))} cannot be broadcast together",
+                op="broadcast_shapes",
+                hint="aligned from the right, each pair of sizes must be equal or contain a 1",
+            )
+        )
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:

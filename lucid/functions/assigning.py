@@ -14,7 +14,7 @@ import numpy as np
 from lucid import ops
 from lucid.eager import apply, leaf, mode
 from lucid.errors import DTypeError, ShapeError
-from lucid.functions.arguments import fail, is_several
+from lucid.functions.arguments import fail, is_several, named
 from lucid.functions.comparison import where
 from lucid.functions.gathering import put_slices
 from lucid.functions.indexing import getitem, region, take
@@ -52,7 +52,8 @@ def assigned(x: Tensor, key: Any, value: Any) -> Tensor:
     if not any((hasattr(item, "dtype") and getattr(item, "ndim", 0)) or is_several(item) for item in items):
         return _into_region(x, key, new)
     places = reshape(apply(ops.iota, axis=0, shape=(x.size,), dtype=int64), x.shape)
-    at = getitem(places, key)
+    with named("setitem"):
+        at = getitem(places, key)
     source = broadcast("setitem", _without_ones(new, at.ndim), (at.shape,))
     return reshape(put_slices(reshape(x, -1), reshape(at, -1), reshape(source, -1), 0), x.shape)
 
@@ -66,7 +67,8 @@ def _without_ones(value: Tensor, ndim: int) -> Tensor:
 
 def _into_region(x: Tensor, key: Any, value: Tensor) -> Tensor:
     """Ints and slices choose a box with steps: the value is padded to the whole, and chosen inside of it."""
-    box = region(x, key)
+    with named("setitem"):
+        box = region(x, key)
     value = broadcast("setitem", _without_ones(value, len(box.shape)), (box.shape,))
     counts = tuple([-((a - b) // s) for a, b, s in zip(box.start, box.stop, box.step, strict=True)])
     value = reshape(value, counts)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lucid import ops
 from lucid.eager import apply, mode
 from lucid.errors import ArgumentError, DTypeError, ShapeError
-from lucid.functions.arguments import fail
+from lucid.functions.arguments import fail, named
 from lucid.functions.comparison import where
 from lucid.functions.creation import eye
 from lucid.functions.elementwise import log, sign, sqrt
@@ -96,7 +96,8 @@ def solve(A: Any, B: Any, *, left: bool = True) -> Tensor:
         fail(ShapeError(f"A has shape {a.shape}, which does not fit B of shape {b.shape}", op="solve"))
     from lucid.functions.arranging import broadcast_shapes
 
-    lead = broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    with named("solve"):
+        lead = broadcast_shapes(a.shape[:-2], b.shape[:-2])
     both = concat([broadcast_to(a, (*lead, n, n)), broadcast_to(b, (*lead, *b.shape[-2:]))], -1)
     both, pivots, _ = _eliminated("solve", both, n, True)
     if mode.trace is None and not all(p._value("solve").all() for p in pivots):
@@ -119,7 +120,8 @@ def inv(A: Any) -> Tensor:
             [0.0, 0.25]])
     """
     x = _square("inv", A)
-    return solve(x, broadcast_to(eye(x.shape[-1], dtype=x.dtype), x.shape))
+    with named("inv"):
+        return solve(x, broadcast_to(eye(x.shape[-1], dtype=x.dtype), x.shape))
 
 
 inverse = inv

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from lucid import ops
 from lucid.eager import Recorded, apply
 from lucid.errors import ArgumentError, DTypeError, ShapeError
-from lucid.functions.arguments import axis_of, fail
+from lucid.functions.arguments import axis_of, fail, named
+from lucid.functions.arranging import broadcast_shapes
 from lucid.functions.comparison import where
 from lucid.functions.creation import empty
 from lucid.functions.movement import broadcast_to, concat, reshape, stretch
@@ -46,7 +47,8 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Te
         return empty(as_tensor(index).shape, dtype=as_tensor(input).dtype)
     x, at, axis = _along("gather", input, dim, index)
     x = _trimmed(x, at.shape, axis)
-    return reshape(apply(ops.take_along, x, at, axis=axis), as_tensor(index).shape)
+    with named("gather"):
+        return reshape(apply(ops.take_along, x, at, axis=axis), as_tensor(index).shape)
 
 
 def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Tensor:
@@ -61,18 +63,22 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Tensor:
     >>> lucid.take_along_dim(lucid.tensor([[3, 1, 2]]), lucid.tensor([[1, 2, 0]]), 1)
     Tensor([[1, 2, 3]])
     """
-    x, at = as_tensor(input, "take_along_dim"), as_tensor(indices, "take_along_dim", "indices")
+    op = "take_along_dim"
+    x, at = as_tensor(input, op), as_tensor(indices, op, "indices")
     if dim is None:
-        return gather(reshape(x, -1), 0, reshape(at, -1))
+        with named(op):
+            return gather(reshape(x, -1), 0, reshape(at, -1))
     if x.ndim != at.ndim:
-        fail(ShapeError(f"indices have {at.ndim} dimensions, input has {x.ndim}", op="take_along_dim"))
-    axis = axis_of("take_along_dim", dim, x.ndim, "dim")
-    shape = ops.common.broadcast_shape("take_along_dim", *[t.type.with_shape(_without(t.shape, axis)) for t in (x, at)])
+        fail(ShapeError(f"indices have {at.ndim} dimensions, input has {x.ndim}", op=op))
+    axis = axis_of(op, dim, x.ndim, "dim")
+    with named(op):
+        shape = broadcast_shapes(_without(x.shape, axis), _without(at.shape, axis))
 
     def spread(t: Tensor) -> Tensor:
         return broadcast_to(t, (*shape[:axis], t.shape[axis], *shape[axis:]))
 
-    return gather(spread(x), axis, spread(at))
+    with named(op):
+        return gather(spread(x), axis, spread(at))
 
 
 def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
@@ -85,6 +91,14 @@ def _along(op: str, input: Any, dim: Any, index: Any) -> tuple[Tensor, Tensor, i
     axis = axis_of(op, dim, max(x.ndim, 1), "dim")
     if at.size == 0 and at.dtype.kind == "f":
         at = cast(at, int64)  # an empty list has no dtype of its own
+    if at.dtype.kind not in "iu":
+        fail(
+            DTypeError(
+                f"index has dtype {at.dtype.name}, but places are integers",
+                op=op,
+                hint="convert it with index.astype(lucid.int64)",
+            )
+        )
     if max(x.ndim, 1) != max(at.ndim, 1):
         fail(ShapeError(f"index has shape {at.shape}, but it must have {x.ndim} dimensions as input", op=op))
     return (reshape(x, 1) if x.ndim == 0 else x), (reshape(at, 1) if at.ndim == 0 else at), axis
@@ -176,7 +190,8 @@ def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Tensor:
     >>> lucid.scatter_add(lucid.zeros(3), 0, lucid.tensor([2, 2]), lucid.tensor([1.0, 5.0]))
     Tensor([0.0, 0.0, 6.0])
     """
-    return scatter_reduce(input, dim, index, src, "sum")
+    with named("scatter_add"):
+        return scatter_reduce(input, dim, index, src, "sum")
 
 
 def scatter(
@@ -200,7 +215,8 @@ def scatter(
     if reduce is not None:
         if reduce not in ("add", "multiply"):
             fail(ArgumentError(f"reduce={reduce!r} must be 'add' or 'multiply'", op="scatter"))
-        return scatter_reduce(input, dim, index, src, reduce)
+        with named("scatter"):
+            return scatter_reduce(input, dim, index, src, reduce)
     x, at, axis = _along("scatter", input, dim, index)
     source = _source("scatter", x, at, src)
     whole = _trimmed(x, at.shape, axis)

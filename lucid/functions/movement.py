@@ -127,14 +127,22 @@ def matrix_transpose(x: Any) -> Tensor:
     """Matrices with their last two dimensions exchanged: the array API's name of ``x.mT``.
 
     Raises:
-        ArgumentError: fewer than two dimensions.
+        ShapeError: fewer than two dimensions.
 
     >>> import lucid
     >>> lucid.matrix_transpose(lucid.tensor([[1, 2], [3, 4]]))
     Tensor([[1, 3],
             [2, 4]])
     """
-    return swapaxes(x, -1, -2)
+    return matrices_transposed("matrix_transpose", x)
+
+
+def matrices_transposed(op: str, x: Any) -> Tensor:
+    """The last two dimensions exchanged."""
+    t = as_tensor(x, op)
+    if t.ndim < 2:
+        fail(ShapeError(f"x has shape {t.shape}, but it must have at least 2 dimensions", op=op))
+    return swapaxes(t, -1, -2)
 
 
 def permute(x: Any, *order: Any) -> Tensor:
@@ -293,14 +301,14 @@ def adjoint(input: Any) -> Tensor:
     """Matrices with their last two dimensions exchanged.
 
     Raises:
-        ArgumentError: fewer than two dimensions.
+        ShapeError: fewer than two dimensions.
 
     >>> import lucid
     >>> lucid.adjoint(lucid.tensor([[1, 2], [3, 4]]))
     Tensor([[1, 3],
             [2, 4]])
     """
-    return swapaxes(input, -1, -2)
+    return matrices_transposed("adjoint", input)
 
 
 def expand_as(input: Any, other: Any) -> Tensor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lucid import ops
 from lucid.eager import apply
 from lucid.errors import ArgumentError, ArgumentTypeError, ShapeError
-from lucid.functions.arguments import axis_of, fail, int_of, ints_of, is_several, number_of
+from lucid.functions.arguments import axis_of, fail, int_of, ints_of, is_several, named, number_of
 from lucid.functions.arranging import broadcast_shapes, broadcast_tensors, roll
 from lucid.functions.creation import eye
 from lucid.functions.diagonals import diagonal
@@ -518,7 +518,8 @@ def cross(input: Any, other: Any, dim: int | None = None) -> Tensor:
     Tensor([0, 0, 1])
     """
     given = together(input, other, "cross")
-    a, b = broadcast_tensors(*given)
+    with named("cross"):
+        a, b = broadcast_tensors(*given)
     shape = a.shape
     if dim is None:
         dim = shape.index(3) if 3 in shape else -1

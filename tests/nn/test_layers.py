@@ -30,7 +30,7 @@ BAD_LAYERS: list[tuple[Callable[[], Any], type[LucidError], str]] = [
     (lambda: nn.Conv2d(1, 1, 3, padding=(1, 2, 3)), ArgumentError, "padding=(1, 2, 3) must be an int or a pair"),
     (lambda: nn.Conv2d(1, 1, 3, padding=0.5), ArgumentTypeError, "padding=0.5 must be an int"),  # type: ignore[arg-type]
     (lambda: nn.Conv2d(1, 1, 3, dilation=0), ArgumentError, "dilation=0 must be at least 1"),
-    (lambda: nn.Conv2d(1, 1, 3, dilation=False), ArgumentTypeError, "dilation=False must be an int, not bool"),
+    (lambda: nn.Conv2d(1, 1, 3, dilation=False), ArgumentTypeError, "dilation=False must be an int"),
     (lambda: nn.Conv2d(4, 6, 3, groups=4), ArgumentError, "groups=4 must divide out_channels=6"),
     (lambda: nn.Conv2d(3, 6, 3, groups=2), ArgumentError, "groups=2 must divide in_channels=3"),
     (lambda: nn.Conv2d(4, 4, 3, groups=0), ArgumentError, "groups=0 must be at least 1"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from lucid.errors import ArgumentError, DTypeError, ShapeError
-from lucid.functions.arguments import fail, int_of, is_several
+from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
+from lucid.functions.arguments import fail, is_several, shown, whole
 from lucid.ops.common import require_same_dtype
 from lucid.promotion import as_tensor
 
@@ -17,8 +17,12 @@ Pair = tuple[int, int]
 Reduction = Literal["mean", "sum", "none"]
 
 
-#: Images of each rank: what their sizes are called, and the shapes of a batch and of one alone.
-_SIZES = {1: "(length,)", 2: "(height, width)", 3: "(depth, height, width)"}
+#: Images of each rank: what their sizes can be, and the shapes of a batch and of one alone.
+_MEANT = {
+    1: "an int",
+    2: "an int or a pair of ints (height, width)",
+    3: "an int or three ints (depth, height, width)",
+}
 _SHAPES = {1: "(N, C, L) or (C, L)", 2: "(N, C, H, W) or (C, H, W)", 3: "(N, C, D, H, W) or (C, D, H, W)"}
 
 
@@ -35,13 +39,18 @@ def per_axis(op: str, argument: str, value: Any, rank: int, least: int = 1) -> t
     if len(given) == 1:
         given *= rank
     if len(given) != rank:
-        several = "a pair of ints" if rank == 2 else f"{rank} ints"
-        fail(ArgumentError(f"{argument}={value!r} must be an int or {several} {_SIZES[rank]}", op=op))
-    result = tuple([int_of(op, argument, n) for n in given])
+        fail(ArgumentError(f"{argument}={value!r} must be {_MEANT[rank]}", op=op))
+    result = []
+    for n in given:
+        number = whole(n)
+        if number is None:
+            not_that = f"not {type(n).__name__}" if n is value else f"and {shown(n)} is none"
+            fail(ArgumentTypeError(f"{argument}={shown(value)} must be {_MEANT[rank]}, {not_that}", op=op))
+        result.append(number)
     if min(result) < least:
         rule = "must not be negative" if least == 0 else f"must be at least {least}"
         fail(ArgumentError(f"{argument}={value!r} {rule}", op=op))
-    return result
+    return tuple(result)
 
 
 def pair(op: str, argument: str, value: Any, least: int = 1) -> Pair:
@@ -99,7 +108,7 @@ def with_bias(op: str, y: Tensor, bias: Any, features: int, axis: int) -> Tensor
     if bias is None:
         return y
     shift = as_tensor(bias, op, "bias")
-    one_dtype(op, output=y, bias=shift)
+    one_dtype(op, input=y, bias=shift)
     if shift.shape != (features,):
         fail(ShapeError(f"bias has shape {shift.shape}, but it must be ({features},), one per output", op=op))
     return y + (shift if axis == -1 else shift.reshape((-1,) + (1,) * (y.ndim - 2)))
