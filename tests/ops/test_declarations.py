@@ -10,6 +10,7 @@ from lucid.ir.graph import Array, BadSample, Graph, Op, Sample
 from lucid.ir.interpreter import evaluate
 from lucid.ir.text import parse_graph, print_graph
 from lucid.ir.types import is_float, type_of
+from lucid.runtime.executable import build
 from tests.ops.cases import DECLARED, all_bad_samples, all_samples, graph_of, in_float64, is_differentiable, samples_of
 from tests.ops.reference import run_compute
 
@@ -102,6 +103,31 @@ def test_adjoint_at_first_and_second_order(op: Op, sample: Sample) -> None:
     first = directional_derivatives_agree(graph_of(op, sample), list(sample.inputs), rng)
     cotangents = [rng.standard_normal(x.shape) for x in first.inputs[len(sample.inputs) :]]
     directional_derivatives_agree(first, [*sample.inputs, *cotangents], rng)
+
+
+def largest_samples() -> list[pytest.param]:
+    """Of each differentiable op the sample with the most elements: it has vectors, and what is left of them."""
+    found = {}
+    for case in adjoint_cases():
+        op, sample = case.values
+        size = sum(x.size for x in sample.inputs)
+        if op not in found or size > found[op][0]:
+            found[op] = size, case
+    return [case for _, case in found.values()]
+
+
+@pytest.mark.parametrize(("op", "sample"), largest_samples())
+def test_machine_code_has_the_same_gradients(op: Op, sample: Sample) -> None:
+    """Of first and second order, as one graph."""
+    sample = in_float64(sample)
+    rng = np.random.default_rng(2)
+    graph = graph_of(op, sample)
+    first = differentiate(graph, [x for x in graph.inputs if is_float(x.dtype)])
+    second = differentiate(first, [x for x in first.inputs if is_float(x.dtype)])
+    arrays = [*sample.inputs, *(rng.standard_normal(x.shape) for x in second.inputs[len(sample.inputs) :])]
+    both = Graph(second.inputs, [*first.outputs, *second.outputs])
+    for found, expected in zip(build(both)(arrays), evaluate(both, arrays), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize(("op", "sample"), all_samples(lambda op, s: op.name == CUT and is_differentiable(op, s)))
