@@ -303,7 +303,7 @@ def schedule_for(placed: Placed, target: Target, *, contraction: bool = False) -
     """The schedule of a kernel in normal form; ``contraction`` if its operands lie as that nest wants them."""
     dtype = placed.stores[0].buffer.dtype
     lanes = map_lanes(placed, target)
-    if contraction:
+    if contraction and target.lanes(dtype) > 1:
         found = contraction_schedule(placed, target.lanes(dtype), target)
         if found is not None:
             return found

@@ -66,8 +66,8 @@ class Target:
         return describe("x86_64-unknown-linux-gnu", _LEVELS[level])
 
     def lanes(self, dtype: DType) -> int:
-        """Elements of ``dtype`` in one vector register."""
-        return self.vector_bytes // dtype.itemsize
+        """Elements of ``dtype`` in one vector register; 1 if vectors are no longer than that."""
+        return max(1, self.vector_bytes // dtype.itemsize)
 
     @property
     def scales(self) -> bool:
