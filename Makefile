@@ -9,7 +9,7 @@ GOLDEN = $$(grep -rl 'golden: Golden' --include='test_*.py' tests)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-guarded check golden bench clean
+.PHONY: help demo test test-guarded test-deep check golden bench clean
 
 help:  ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -24,6 +24,9 @@ test: $(VENV)/has-test  ## run the tests; ARGS="-k conv2d" chooses some
 
 test-guarded: $(VENV)/has-test  ## the tests of compiled code, its memory between pages that cannot be touched
 	for place in end begin; do LUCID_GUARD=$$place $(BIN)/python -m pytest -n auto $(ARGS) || exit 1; done
+
+test-deep: $(VENV)/has-test  ## 100,000 generated convolutions and 10,000 graphs; ARGS="--graphs 500 --first 2000"
+	$(BIN)/python -m tests.generated $(ARGS)
 
 check: $(VENV)/has-check  ## lint, formatting and types
 	$(BIN)/ruff check .

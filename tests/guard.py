@@ -32,10 +32,12 @@ _PAGE = mmap.PAGESIZE
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def guarded(shape: tuple[int, ...], dtype: Any, fill: int, alignment: int = 1, place: str = PLACE) -> np.ndarray:
+def guarded(shape: tuple[int, ...], dtype: Any, fill: int, alignment: int = 1, place: str = "") -> np.ndarray:
     """An array whose last byte, or the last one before a multiple of ``alignment``, is the last that may be touched;
-    the page before its first one is closed as well. With ``place="begin"`` its first byte is the first.
+    the page before its first one is closed as well. With ``place="begin"`` its first byte is the first. Without a
+    place it is that of the ``guard`` around.
     """
+    place = place or _places[-1]
     kind = np.dtype(dtype)
     size = prod(shape) * kind.itemsize
     pages = -(-(size + alignment) // _PAGE)
@@ -82,14 +84,19 @@ _held: WeakKeyDictionary[Executable, dict[int, np.ndarray]] = WeakKeyDictionary(
 _original_maker, _original_place = Executable._maker, Executable._place
 
 
+#: The places of the guards that are active, the innermost last.
+_places = [PLACE]
+
+
 @contextmanager
-def guard() -> Iterator[None]:
+def guard(place: str = PLACE) -> Iterator[None]:
     """Executables made within have guarded memory."""
-    kept = executable._aligned_bytes
+    kept = executable._aligned_bytes, Executable._maker, Executable._place
     executable._aligned_bytes = _aligned_bytes
     Executable._maker, Executable._place = _maker, _place  # type: ignore[method-assign]
+    _places.append(place)
     try:
         yield
     finally:
-        executable._aligned_bytes = kept
-        Executable._maker, Executable._place = _original_maker, _original_place  # type: ignore[method-assign]
+        _places.pop()
+        executable._aligned_bytes, Executable._maker, Executable._place = kept  # type: ignore[method-assign]
