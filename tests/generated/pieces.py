@@ -14,7 +14,7 @@ import numpy as np
 
 import lucid
 from lucid.codegen.program import generate
-from lucid.codegen.schedule import Naive, Schedule
+from lucid.codegen.schedule import Naive, Schedule, Transpose
 from lucid.codegen.simulate import simulate
 from lucid.codegen.target import Target
 from lucid.eager import apply, leaf
@@ -57,6 +57,8 @@ class Way:
     target: Target
     #: Under the strategy's schedules, or the naive ones: a scalar at a time.
     scheduled: bool = True
+    #: Transposes too: they are most of the code of small convolutions, and the same ones again and again.
+    transposes: bool = True
     #: All values but the results may be fused away.
     fused: bool = True
     passes: bool = False
@@ -77,6 +79,7 @@ class Way:
         names = ("passes", "shared", "hoisted", "cached", "interpreted", "traced")
         said = [name for name in names if getattr(self, name)]
         said += ["naive"] * (not self.scheduled) + ["unfused"] * (not self.fused)
+        said += ["naive transposes"] * (self.scheduled and not self.transposes)
         said += ["no Winograd"] * (not self.target.winograd) + [f"guarded at its {self.guarded}"] * bool(self.guarded)
         return ", ".join([f"vectors of {self.target.vector_bytes} bytes", *said])
 
@@ -92,7 +95,7 @@ class Way:
         if not self.fused:
             inner = [n for n in graph.nodes[len(graph.inputs) :] if n not in graph.outputs]
             graph = Graph(graph.inputs, [*graph.outputs, *inner])
-        override = None if self.scheduled else _naive
+        override = _naive if not self.scheduled else None if self.transposes else _naive_transposes
         parameters = graph.inputs[::2] if self.hoisted else ()
         arguments: dict[str, Any] = {"parameters": parameters, "in_place": joined.in_place, "override": override}
         if self.interpreted:
@@ -156,19 +159,23 @@ def _traced(graph: Graph, arrays: Sequence[Array]) -> Iterator[list[Array]]:
         yield [t.numpy() for t in run(*tensors)]
 
 
-def way(draw: Draw) -> Way:
-    """One of the ways; scheduled for the host on its own, most often."""
+def way(draw: Draw, small: bool) -> Way:
+    """One of the ways; scheduled for the host on its own, most often. Only small pieces are interpreted."""
     target = choice(draw, _TARGETS)
     if chance(draw, 4):
         target = replace(target, winograd=False)
     naive, unfused = chance(draw, 8), chance(draw, 6)
-    cached = chance(draw, 8) and not naive  # schedules of one's own are not kept
+    transposes = chance(draw, 4)
+    cached = chance(draw, 8) and transposes and not naive  # schedules of one's own are not kept
     shared = chance(draw, 4) and not cached
     guarded = choice(draw, ("", "", "", "end", "begin"))
     passes, hoisted = chance(draw, 2), chance(draw, 3)
-    interpreted = chance(draw, 10) and not naive and target.vector_bytes >= 32  # a scalar at a time takes too long
+    slow = naive or not transposes or target.vector_bytes < 32  # a scalar at a time
+    interpreted = chance(draw, 4) and small and not slow
     traced = chance(draw, 10) and not interpreted
-    return Way(target, not naive, not unfused, passes, shared, hoisted, guarded, cached, interpreted, traced)
+    return Way(
+        target, not naive, transposes, not unfused, passes, shared, hoisted, guarded, cached, interpreted, traced
+    )
 
 
 _TARGETS = [targets()[0], *targets()]
@@ -219,3 +226,7 @@ def spread(array: Array) -> Array:
 
 def _naive(spec: Any, schedule: Schedule) -> Schedule:
     return Naive()
+
+
+def _naive_transposes(spec: Any, schedule: Schedule) -> Schedule:
+    return Naive() if isinstance(schedule, Transpose) else schedule

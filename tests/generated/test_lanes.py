@@ -47,6 +47,6 @@ def test_a_wrong_result_is_found_and_named(kind: str, monkeypatch: pytest.Monkey
         return results
 
     monkeypatch.setattr(lanes.Way, "_results", wrong)
-    monkeypatch.setattr(lanes, "way", lambda draw: lanes.Way(Target.host()))
+    monkeypatch.setattr(lanes, "way", lambda draw, small: lanes.Way(Target.host()))
     with pytest.raises(AssertionError, match=f"block 0 of {kind}, .*, case .*: decisions"):
         lanes.block(kind, 0)
