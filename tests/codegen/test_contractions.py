@@ -27,7 +27,7 @@ LEVELS = [t for t in ("avx512", "avx2") if Target.host().supports(Target.of(t))]
 def bound(op: Op, a: Array, b: Array, attrs: dict[str, Any], length: int) -> Array:
     """The promised error: (4 + 2 sqrt K) * 1.5 * eps * sum |a||b|, plus the last rounding of a denormal."""
     magnitude = op.evaluate(np.abs(a).astype(np.float64), np.abs(b).astype(np.float64), **attrs)
-    eps = float(np.finfo(np.float32).eps)
+    eps = float(np.finfo(a.dtype).eps)
     return (4 + 2 * np.sqrt(max(length, 1))) * 1.5 * eps * magnitude + 1e-37
 
 

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from lucid.ir.graph import Array, Node, Op, input_node
-from lucid.ir.types import type_of
+from lucid import ops
+from lucid.ir.graph import Array, Graph, Node, Op, input_node, topological
+from lucid.ir.interpreter import evaluate
+from lucid.ir.types import DType, float32, float64, type_of
 from lucid.ops import conv2d, conv2d_input_grad, conv2d_weight_grad
 from lucid.ops.conv import output_size
 from lucid.runtime.orders import Orders, arranged
@@ -46,6 +48,9 @@ class Convolution:
     directions: tuple[int, ...]
     #: "whole", "special" or "normal" numbers.
     numbers: str
+    dtype: DType
+    #: Beside the sums: a "bias" and relu, a "residual" added, the image's "relu" or "flip" before; or nothing.
+    around: str
     #: Of image, weights and cotangent, and of the result and the image's gradient: which lie with the channels last.
     last: tuple[bool, bool, bool, bool, bool]
     #: Whether the image is every second column of a larger array.
@@ -73,11 +78,11 @@ def convolution(draw: Draw, most: int = FEW) -> Convolution:
     channels, outputs, groups = choice(draw, _CHANNELS), choice(draw, _CHANNELS), 1
     stride = dilation = (1, 1)
     if kind == 8:  # 3 x 3 windows that slide: Winograd's, in groups, dilated, of any number of channels
-        groups = choice(draw, (1, 1, 1, 2, 3, 4))
-        kernel, channels, outputs = (3, 3), draw.number(16, 70 // min(groups, 4)), draw.number(16, 70 // min(groups, 4))
+        kernel, groups, most = (3, 3), choice(draw, (1, 1, 1, 2, 3, 4)), 4 * most
+        channels, outputs = (choice(draw, (16, 32, draw.number(8, 70 // groups))) for _ in range(2))
         dilation = choice(draw, ((1, 1), (1, 1), (2, 2), (3, 3), (1, 2)))
         padding = choice(draw, (((1, 1), (1, 1)), ((0, 0), (0, 0)), ((2, 1), (0, 2)), ((2, 2), (2, 2))))
-        pixels = [draw.number(4, 12) for _ in range(2)]
+        pixels = [draw.number(4 * d, 4 * d + 6) for d in dilation]
         size = tuple(max(1, n + 2 * d - sum(p)) for n, d, p in zip(pixels, dilation, padding, strict=True))
         batch = 1 if chance(draw, 2) else draw.number(1, 4)
     else:
@@ -104,9 +109,11 @@ def convolution(draw: Draw, most: int = FEW) -> Convolution:
     last = choice(draw, ((False,) * 5, (True, False, True, True, True), (True, False, True, True, True), None))
     if last is None:
         last = tuple(draw.number(0, 1) == 1 for _ in range(5))
+    dtype = choice(draw, (float32,) * 7 + (float64,))
+    around = choice(draw, ("", "", "", "bias", "residual", "relu", "flip")) if numbers != "normal" else ""
     found = Convolution(
-        batch, groups, channels, outputs, size, kernel, stride, dilation, padding, directions, numbers, last,
-        chance(draw, 12), draw.number(0, 9999),
+        batch, groups, channels, outputs, size, kernel, stride, dilation, padding, directions, numbers, dtype, around,
+        last, chance(draw, 12), draw.number(0, 9999),
     )  # fmt: skip
     return _within(found, most)
 
@@ -136,44 +143,52 @@ def _within(case: Convolution, most: int) -> Convolution:
 
 
 def piece(case: Convolution) -> Piece:
-    """The three directions of a case on arrays of its own."""
+    """The directions of a case on arrays of their own."""
     rng = np.random.default_rng(case.seed)
     n, c, o = case.batch, case.groups * case.channels, case.groups * case.outputs
     shapes = (n, c, *case.size), (o, case.channels, *case.kernel), (n, o, *case.pixels)
     if case.numbers == "normal":
-        x, w, g = (rng.standard_normal(s, np.float32) for s in shapes)
+        x, w, g = (rng.standard_normal(s).astype(case.dtype) for s in shapes)
     else:
-        x, w, g = (rng.integers(-3, 4, s).astype(np.float32) for s in shapes)
+        x, w, g = (rng.integers(-3, 4, s).astype(case.dtype) for s in shapes)
     if case.numbers == "special":
         for _ in range(3):
             x.reshape(-1)[rng.integers(x.size)] = rng.choice([np.nan, np.inf, -np.inf, -0.0])
     taps, attrs = prod(case.kernel), case.attrs
-    image, weights, cotangent = (input_node(type_of(a)) for a in (x, w, g))
+    image, weights, cotangent = inputs = [input_node(type_of(a)) for a in (x, w, g)]
+    arrays = [arranged(a, LAST) if last else a for a, last in zip((x, w, g), case.last, strict=False)]
+    if case.apart and not case.last[0]:
+        arrays[0] = spread(x)
+    pixels = (
+        ops.relu(image) if case.around == "relu" else ops.flip(image, axes=(3,)) if case.around == "flip" else image
+    )
     every: list[tuple[Op, tuple[Node, Array], tuple[Node, Array], dict[str, Any], int]] = [
-        (conv2d, (image, x), (weights, w), attrs, case.channels * taps),
+        (conv2d, (pixels, x), (weights, w), attrs, case.channels * taps),
         (conv2d_input_grad, (cotangent, g), (weights, w), {"input_size": case.size, **attrs}, case.outputs * taps),
-        (conv2d_weight_grad, (image, x), (cotangent, g), {"kernel_size": case.kernel, **attrs}, n * prod(case.pixels)),
+        (conv2d_weight_grad, (pixels, x), (cotangent, g), {"kernel_size": case.kernel, **attrs}, n * prod(case.pixels)),
     ]
     asked = [every[k] for k in case.directions]
     outputs = [op(a, b, **kw) for op, (a, _), (b, _), kw, _ in asked]
+    if case.around in ("bias", "residual"):
+        for k, y in enumerate(outputs):
+            shape = y.shape if case.around == "residual" else (y.shape[1], 1, 1)
+            arrays.append(rng.integers(-9, 9, shape).astype(case.dtype))
+            inputs.append(input_node(type_of(arrays[-1])))
+            outputs[k] = y + inputs[-1] if case.around == "residual" else ops.relu(y + inputs[-1])
+    reached = set(topological(outputs))
+    used = [k for k, x in enumerate(inputs) if x in reached]
+    given, held = [inputs[k] for k in used], [arrays[k] for k in used]
+    orders = Orders(
+        {at: LAST for at, k in enumerate(used) if k < 3 and case.last[k]},
+        {at: LAST for at, d in enumerate(case.directions) if (*case.last[3:], False)[d]},
+    )
 
     def check(results: Sequence[Array]) -> None:
-        for (op, (_, a), (_, b), kw, length), got in zip(asked, results, strict=True):
-            if case.numbers == "normal":
+        if case.numbers == "normal":
+            for (op, (_, a), (_, b), kw, length), got in zip(asked, results, strict=True):
                 assert_within_bound(op, a, b, kw, length, got)
-            else:
-                np.testing.assert_array_equal(got, op.evaluate(a, b, **kw), err_msg=op.name)
+            return
+        for got, want in zip(results, evaluate(Graph(given, outputs), held), strict=True):
+            np.testing.assert_array_equal(got, want)
 
-    read = {node for _, (a, _), (b, _), _, _ in asked for node in (a, b)}
-    inputs = [node for node in (image, weights, cotangent) if node in read]
-    arrays: list[Array] = []
-    lie: dict[int, tuple[int, ...]] = {}
-    for node, array, last in zip((image, weights, cotangent), (x, w, g), case.last, strict=False):
-        if node not in read:
-            continue
-        if last:
-            lie[len(arrays)] = LAST
-        arrays.append(arranged(array, LAST) if last else spread(array) if node is image and case.apart else array)
-    results_last = (*case.last[3:], False)
-    orders = Orders(lie, {k: LAST for k, d in enumerate(case.directions) if results_last[d]})
-    return Piece(inputs, arrays, outputs, check, orders)
+    return Piece(given, held, outputs, check, orders)

@@ -16,7 +16,7 @@ _SIZES = (3, 1, 2, 5, 4, 8, 17, 9)
 LARGEST = 4000
 _UNARY = ("neg", "abs", "relu", "sign")
 _UNARY_FLOAT = ("floor", "ceil", "round", "sqrt")
-_FUNCTIONS = ("exp", "tanh", "sigmoid", "log", "erf", "sin", "cos", "expm1", "log1p", "softmax", "log_softmax")
+_FUNCTIONS = ("exp", "tanh", "sigmoid", "log", "erf", "sin", "cos", "expm1", "log1p", "softmax", "log_softmax", "pow")
 _BINARY = ("add", "sub", "mul", "maximum", "minimum")
 _DTYPES = (float32, float32, float32, float32, float64, int32, int64, uint8, bool_)
 
@@ -70,6 +70,8 @@ class Making:
         kind = self.draw.number(0, 3)
         if kind <= 1:
             return choice(self.draw, alike)
+        if kind == 2 and x.shape and x.dtype != bool_ and chance(self.draw, 6):
+            return ops.iota(axis=self.axis(x), shape=x.shape, dtype=x.dtype)
         if kind == 2:
             return self.number(x.dtype, x.shape if chance(self.draw, 4) and x.type.size <= 30 else None)
         kept = [n if self.draw.number(0, 1) else 1 for n in x.shape]
@@ -92,9 +94,9 @@ class Making:
     def step(self) -> None:
         x = self.any()
         moves: list[Callable[[Node], Node | None]] = [self.binary, self.unary, self.move, self.reduce, self.compare]
-        moves += [self.join, self.cast, self.choose, self.pick]
+        moves += [self.binary, self.join, self.cast, self.choose, self.pick, self.move]
         if is_float(x.dtype):
-            moves += [self.function, self.norm, self.product]
+            moves += [self.function, self.function, self.norm, self.product]
             if len(x.shape) == 4:
                 moves += [self.window, self.window, self.window]
         try:
@@ -112,6 +114,9 @@ class Making:
         if is_float(x.dtype):
             names = (*names, "div")
         elif x.dtype != bool_:
+            if chance(self.draw, 8):
+                shift = ops.constant(value=self.draw.number(0, 3), shape=(), dtype=x.dtype)
+                return OPS[choice(self.draw, ("left_shift", "right_shift"))](x, shift)
             names = (*names, "floordiv", "mod", "bitwise_and", "bitwise_or", "bitwise_xor")
         name = choice(self.draw, names)
         a, b = (y, x) if chance(self.draw, 3) else (x, y)
@@ -120,6 +125,8 @@ class Making:
     def unary(self, x: Node) -> Node:
         if x.dtype == bool_:
             return ops.logical_not(x)
+        if chance(self.draw, 6):
+            return ops.clip(x, lo=choice(self.draw, (0, None)), hi=choice(self.draw, (2, None)))
         names = _UNARY + (_UNARY_FLOAT if is_float(x.dtype) else ())
         if x in self.rough:
             names = ("neg", "abs", "relu", "sqrt")
@@ -129,10 +136,14 @@ class Making:
         if self.whole and not chance(self.draw, 4):
             return self.unary(x)
         name = choice(self.draw, _FUNCTIONS)
+        if name == "pow":
+            y: Node = ops.pow(x, self.number(x.dtype))
+            self.rough.add(y)
+            return y
         attrs = {"axis": self.axis(x)} if name.endswith("softmax") else {}
         if attrs and not x.shape:
             return None
-        y: Node = OPS[name](x, **attrs)
+        y = OPS[name](x, **attrs)
         self.rough.add(y)
         return y
 
@@ -213,6 +224,8 @@ class Making:
         return ops.concat(x, *more, axis=axis)
 
     def pick(self, x: Node) -> Node | None:
+        if x.dtype in (int32, int64, uint8) and chance(self.draw, 4):
+            return ops.one_hot(x, classes=self.draw.number(1, 5), dtype=choice(self.draw, (float32, int32, bool_)))
         if not x.shape:
             return None
         axis = self.axis(x)

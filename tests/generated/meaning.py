@@ -52,6 +52,8 @@ class Meaning:
     value: Array
     #: The same computed with errors; empty if exact.
     moved: tuple[Array, ...] = ()
+    #: How far off the node's own operation may be.
+    error: Array | float = 0.0
     #: False where nothing is said.
     known: bool = True
     #: A zero may have the other sign.
@@ -63,7 +65,7 @@ class Meaning:
             off = np.max([np.abs(m - self.value) for m in self.moved], axis=0)
         settled = np.isfinite(self.value) & np.isfinite(off)
         alike = np.all([_kinds(m) == _kinds(self.value) for m in self.moved], axis=0)
-        return np.where(settled, _SLACK * (off + eps * np.abs(np.where(settled, self.value, 0))),
+        return np.where(settled, _SLACK * (off + self.error + eps * np.abs(np.where(settled, self.value, 0))),
                         np.where(alike, 0.0, np.inf))  # fmt: skip
 
 
@@ -92,16 +94,16 @@ def _meaning(node: Node, inputs: Sequence[Meaning], rng: np.random.Generator) ->
     values = [m.value for m in inputs]
     rounds = is_float(node.dtype) and (name in _SUMS or name in _FUNCTIONS)
     if exact and not rounds:
-        return Meaning(_run(node, values), (), known, loose and is_float(node.dtype))
+        return Meaning(_run(node, values), known=known, loose=loose and is_float(node.dtype))
     wide = [_wide(v) for v in values]
     if exact and name in _SUMS and _is_dyadic(node, wide):
-        return Meaning(_run(node, values), (), known, True)
+        return Meaning(_run(node, values), known=known, loose=True)
     if not is_float(node.dtype) or name in _JUMPS:
         if name in _COMPARISONS and all(m.known for m in inputs):
             known = bool(_apart(node, inputs).all())
         elif name in _JUMPS or name in _COMPARISONS:
             known = False
-        return Meaning(_run(node, [_narrow(v, x) for v, x in zip(values, node.inputs, strict=True)]), (), known)
+        return Meaning(_run(node, [_narrow(v, x) for v, x in zip(values, node.inputs, strict=True)]), known=known)
     value = _wide(_evaluate(node, wide))
     largest = max((np.abs(v[np.isfinite(v)]).max(initial=0) for v in (*wide, value)), default=0)
     known = known and largest < _LARGE
@@ -110,7 +112,7 @@ def _meaning(node: Node, inputs: Sequence[Meaning], rng: np.random.Generator) ->
         _moved(_evaluate(node, [_wide(m.moved[k] if m.moved else m.value) for m in inputs]), error, rng)
         for k in range(_MOVES)
     )
-    return Meaning(value, moved, known, True)
+    return Meaning(value, moved, error, known, True)
 
 
 def _run(node: Node, values: Sequence[Array]) -> Array:
@@ -131,7 +133,7 @@ def _narrow(x: Array, node: Node) -> Array:
 
 def _moved(value: Array, error: Array, rng: np.random.Generator) -> Array:
     value = _wide(value)
-    return value + rng.choice([-1.0, 1.0], value.shape) * error
+    return value + rng.choice([-1.0, 1.0], value.shape) * rng.uniform(0.5, 1.0, value.shape) * error
 
 
 def _magnitude(node: Node, wide: Sequence[Array]) -> Array:

@@ -13,9 +13,11 @@ from unittest import mock
 import numpy as np
 
 import lucid
+from lucid.codegen import arrange, strategy, strategy_chains, strategy_rows, winograd, winograd_gradient
 from lucid.codegen.program import generate
 from lucid.codegen.schedule import Naive, Schedule, Transpose
 from lucid.codegen.simulate import simulate
+from lucid.codegen.spec import KernelSpec
 from lucid.codegen.target import Target
 from lucid.eager import apply, leaf
 from lucid.ir.graph import Array, Graph, Node
@@ -59,6 +61,8 @@ class Way:
     scheduled: bool = True
     #: Transposes too: they are most of the code of small convolutions, and the same ones again and again.
     transposes: bool = True
+    #: Winograd's algorithm runs whatever it can, also where that does not pay.
+    slides: bool = False
     #: All values but the results may be fused away.
     fused: bool = True
     passes: bool = False
@@ -66,6 +70,8 @@ class Way:
     shared: bool = False
     #: Every other input is a parameter, whose packing runs in a prologue.
     hoisted: bool = False
+    #: Caches are tiny and thresholds low, so that what is done for large values is done for these.
+    large: bool = False
     #: Where the page that cannot be touched lies: "end", "begin" or nowhere.
     guarded: str = ""
     #: Compiled, stored on disk and loaded.
@@ -76,7 +82,7 @@ class Way:
     traced: bool = False
 
     def __str__(self) -> str:
-        names = ("passes", "shared", "hoisted", "cached", "interpreted", "traced")
+        names = ("passes", "slides", "large", "shared", "hoisted", "cached", "interpreted", "traced")
         said = [name for name in names if getattr(self, name)]
         said += ["naive"] * (not self.scheduled) + ["unfused"] * (not self.fused)
         said += ["naive transposes"] * (self.scheduled and not self.transposes)
@@ -100,8 +106,10 @@ class Way:
         arguments: dict[str, Any] = {"parameters": parameters, "in_place": joined.in_place, "override": override}
         if self.interpreted:
             graph = DEFAULT(graph) if self.passes else graph
-            program = generate(graph, self.target, **arguments, input_orders={}, output_orders={})
-            check(pieces, simulate(program, [a.copy() for a in arrays], runs=1 if joined.in_place else 2)[:count])
+            with self._surroundings():
+                program = generate(graph, self.target, **arguments)
+            results = simulate(program, [a.copy() for a in arrays], runs=1 if joined.in_place else 2)
+            check(pieces, results[:count])
             return
         if self.traced:
             with self._surroundings():
@@ -135,6 +143,12 @@ class Way:
     @contextmanager
     def _surroundings(self) -> Iterator[None]:
         with ExitStack() as stack:
+            if self.slides:
+                stack.enter_context(mock.patch.object(arrange, "pays", _slides_hoisted))
+                stack.enter_context(mock.patch.object(winograd, "winograd_cycles", return_value=0.0))
+                stack.enter_context(mock.patch.object(winograd_gradient, "_DIRECT", float("inf")))
+            for module, name, value in _THRESHOLDS if self.large else ():
+                stack.enter_context(mock.patch.object(module, name, value))
             if self.guarded:
                 stack.enter_context(guard(self.guarded))
             if self.shared:
@@ -164,21 +178,48 @@ def way(draw: Draw, small: bool) -> Way:
     target = choice(draw, _TARGETS)
     if chance(draw, 4):
         target = replace(target, winograd=False)
+    slides = chance(draw, 2) and target.winograd
     naive, unfused = chance(draw, 8), chance(draw, 6)
     transposes = chance(draw, 4)
     cached = chance(draw, 8) and transposes and not naive  # schedules of one's own are not kept
-    shared = chance(draw, 4) and not cached
+    shared, slides, large = (x and not cached for x in (chance(draw, 4), slides, chance(draw, 3)))
+    if large:
+        target = replace(target, l1=1024, l2=4096, l3=16384)
     guarded = choice(draw, ("", "", "", "end", "begin"))
     passes, hoisted = chance(draw, 2), chance(draw, 3)
     slow = naive or not transposes or target.vector_bytes < 32  # a scalar at a time
     interpreted = chance(draw, 4) and small and not slow
     traced = chance(draw, 10) and not interpreted
     return Way(
-        target, not naive, transposes, not unfused, passes, shared, hoisted, guarded, cached, interpreted, traced
+        target=target,
+        scheduled=not naive,
+        transposes=transposes,
+        slides=slides,
+        fused=not unfused,
+        passes=passes,
+        shared=shared,
+        hoisted=hoisted,
+        large=large,
+        guarded=guarded,
+        cached=cached,
+        interpreted=interpreted,
+        traced=traced,
     )
 
 
 _TARGETS = [targets()[0], *targets()]
+_THRESHOLDS: list[tuple[Any, str, int]] = [
+    (strategy, "PAGE", 64),
+    (strategy, "PAGES_KNOWN", 4),
+    (strategy, "COPY_PAYS", 1),
+    (strategy_chains, "SMALLEST_IMAGE", 1),
+    (strategy_chains, "MANY_IMAGES", 1),
+    (strategy_rows, "SMALLEST_BLOCK", 64),
+    (strategy_rows, "SMALLEST_REPEATED", 64),
+    (strategy_rows, "MOST_RESULTS", 8),
+    (strategy_rows, "FEWEST_ROWS", 2),
+    (winograd_gradient, "_SMALLEST_PART", 1000),
+]
 
 
 @dataclass
@@ -226,6 +267,13 @@ def spread(array: Array) -> Array:
 
 def _naive(spec: Any, schedule: Schedule) -> Schedule:
     return Naive()
+
+
+def _slides_hoisted(
+    spec: KernelSpec, slide: winograd.Slide, outputs: int, width: int, hoisted: bool, target: Target
+) -> bool:
+    """``winograd.pays`` for weights that are transformed rarely."""
+    return winograd.pays(spec, slide, outputs, width, True, target)
 
 
 def _naive_transposes(spec: Any, schedule: Schedule) -> Schedule:
