@@ -203,7 +203,8 @@ def kept(placed: Placed) -> Kept | None:
     """What the only result could hold while its reductions run, as the exponentials of a softmax do: of several such
     values the one that costs the most; None if there is none.
 
-    The reduction must pass every position of the result, each once.
+    The reduction must pass every position of the result, each once, and be done before any is written: its positions
+    are those of the innermost loops.
     """
     store = placed.stores[0]
     if len(placed.stores) > 1 or store.buffer.role != "out":
@@ -214,7 +215,8 @@ def kept(placed: Placed) -> Kept | None:
         free = free_axes(reduce)
         missing = [a for a in placed.axes if a not in free and a.extent > 1]
         over = [a for a in reduce.axes if a.extent > 1]
-        if not over or [a.extent for a in missing] != [a.extent for a in over]:
+        inner = [a for a in placed.axes if a.extent > 1][-len(missing) :]
+        if not over or missing != inner or [a.extent for a in missing] != [a.extent for a in over]:
             continue
         value = substitute(reduce.body, dict(zip(over, missing, strict=True)))
         if value in parts and not isinstance(value, Access):

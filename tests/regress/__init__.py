@@ -1,0 +1,1 @@
+"""What generated programs found: the smallest one for each mistake, and what was wrong."""
