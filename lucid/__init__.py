@@ -23,13 +23,16 @@ from lucid.ir.graph import Graph
 from lucid.ir.text import parse_graph, print_graph
 from lucid.ir.types import (
     as_dtype,
+    bfloat16,
     bool_,
+    float16,
     float32,
     float64,
     int8,
     int16,
     int32,
     int64,
+    missing_bfloat16,
     uint8,
     uint32,
     uint64,
@@ -68,6 +71,8 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "bfloat16":
+        raise missing_bfloat16()
     if name not in _LAZY:
         raise AttributeError(f"module 'lucid' has no attribute {name!r}")
     module, attribute = _LAZY[name]
@@ -95,6 +100,7 @@ __all__ = [
     "enable_grad",
     "errors",
     "evaluate",
+    "float16",
     "float32",
     "float64",
     "get_num_threads",
@@ -131,3 +137,8 @@ __all__ = [
     "uint64",
 ]  # fmt: skip
 __all__ += functions.__all__
+
+if bfloat16 is None:  # to ask for it says what is missing
+    del bfloat16
+else:
+    __all__ += ["bfloat16"]

@@ -16,10 +16,10 @@ from weakref import ref
 import numpy as np
 
 from lucid.errors import LucidError, OutOfMemoryError, TraceError
-from lucid.ir.graph import Array, Call, Node, Op, attrs_key, input_call, input_node, topological
+from lucid.ir.graph import Array, Call, Node, Op, attrs_key, in_float32, input_call, input_node, topological
 from lucid.ir.location import Where, here, resolve
 from lucid.ir.operators import Operators
-from lucid.ir.types import DType, TensorType, type_of
+from lucid.ir.types import DType, TensorType, is_float, type_of
 from lucid.runtime.single import runner
 
 if TYPE_CHECKING:
@@ -169,6 +169,8 @@ def apply(op: Op, *tensors: Any, **attrs: Any) -> Tensor:
         types = tuple([r.call.type for r in records])
         call = op._calls.get((types, attrs_key(attrs)) if attrs else types)
         if call is None:
+            if op.widens(types, attrs):
+                return in_float32(op, tensors, attrs, apply)
             call = op.call(types, attrs)
         mask, bit, depth = 0, 1, 0
         for r in records:
@@ -242,7 +244,7 @@ def saved_values(call: Call, mask: int) -> tuple[tuple[int, ...], bool] | None:
     Bit ``k`` of ``mask`` says that input ``k`` needs a gradient. Found by asking the op's ``vjp`` on placeholders and
     looking at what its results reach.
     """
-    if not call.op.differentiable or call.type.dtype.kind != "f":
+    if not call.op.differentiable or not is_float(call.type.dtype):
         return None
     inputs = tuple([input_node(t) for t in call.types])
     node = Node(call, inputs)

@@ -13,7 +13,7 @@ from lucid.eager import Recorded, mode
 from lucid.errors import DTypeError, GradientError, ShapeError
 from lucid.functions import assigning, diagonals, elementwise, gathering, scans
 from lucid.functions.arguments import fail
-from lucid.promotion import KIND_RANK, cast
+from lucid.promotion import cast, rank_of
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -52,7 +52,7 @@ def take_value(op: str, target: Any, new: Tensor) -> None:
         )
     if new.shape != target.shape:
         fail(ShapeError(f"the result has shape {new.shape}, but the tensor has shape {target.shape}", op=op))
-    if KIND_RANK[new.dtype.kind] > KIND_RANK[target.dtype.kind]:
+    if rank_of(new.dtype) > rank_of(target.dtype):
         fail(
             DTypeError(
                 f"the result has dtype {new.dtype.name}, which does not become {target.dtype.name} in place",

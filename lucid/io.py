@@ -23,13 +23,16 @@ from lucid.eager import leaf
 from lucid.errors import ArgumentTypeError, LucidError, StateError
 from lucid.functions.arguments import fail, shown
 from lucid.ir.graph import Array
+from lucid.ir.types import bfloat16
 from lucid.promotion import as_tensor
 from lucid.tensor import Tensor
 
 PathArgument: TypeAlias = str | PathLike[str]
 
 #: Element types of files that Lucid has too.
-_DTYPES = frozenset(("BOOL", "U8", "I8", "I16", "I32", "I64", "U32", "U64", "F32", "F64"))
+_DTYPES = frozenset(("BOOL", "U8", "I8", "I16", "I32", "I64", "U32", "U64", "F32", "F64", "F16"))
+#: bfloat16, as files call it.
+_BFLOAT16 = "BF16"
 #: The metadata entry that describes a nested state.
 _STRUCTURE = "lucid.structure"
 
@@ -227,7 +230,9 @@ def _read(op: str, path: PathArgument, with_tensors: bool = True) -> tuple[dict[
             texts: dict[str, str] = file.metadata() or {}
             for key in file.keys() if with_tensors else ():
                 element = file.get_slice(key).get_dtype()
-                if element not in _DTYPES:
+                if element == _BFLOAT16 and bfloat16 is None:
+                    fail(StateError(f"{name!r}: {key} is bfloat16, which needs the package ml_dtypes", op=op))
+                if element not in _DTYPES and element != _BFLOAT16:
                     known = ", ".join(sorted(_DTYPES))
                     fail(StateError(f"{name!r}: {key} has dtype {element}, but Lucid has only {known}", op=op))
                 tensors[key] = leaf(np.array(file.get_tensor(key)))

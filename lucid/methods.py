@@ -30,7 +30,7 @@ from lucid.functions import (
 from lucid.functions.arguments import fail
 from lucid.inplace import InPlace, take_value
 from lucid.ir.graph import OPS
-from lucid.ir.types import as_dtype, bool_, float32, float64, int32, int64
+from lucid.ir.types import as_dtype, bool_, float16, float32, float64, int32, int64
 from lucid.promotion import binary, cast
 
 if TYPE_CHECKING:
@@ -473,6 +473,12 @@ class Methods(InPlace):
         Tensor([1.0, 2.0], dtype=float64)
         """
         return self._cast(float64)
+
+    def half(self) -> Tensor:
+        return self._cast(float16)
+
+    def bfloat16(self) -> Tensor:
+        return self._cast("bfloat16")
 
     def int(self) -> Tensor:
         """

@@ -17,6 +17,7 @@ from lucid.functions.creation import zeros
 from lucid.grad_modes import enable_grad
 from lucid.ir.expr import Operand, Reduce, axes
 from lucid.ir.graph import Node
+from lucid.ir.types import is_float
 from lucid.nn.module import Module
 from lucid.promotion import as_tensor
 from lucid.tensor import Tensor
@@ -120,7 +121,7 @@ def summary(model: Module, input: Any, verbose: bool = True) -> Summary:
         input = zeros(*input)
     arguments = [as_tensor(x, "summary", "input") for x in (input if is_several(input) else (input,))]
     # Gradients to the input make everything that is computed be recorded.
-    arguments = [leaf(np.asarray(x.detach()), True) if x.dtype.kind == "f" else x for x in arguments]
+    arguments = [leaf(np.asarray(x.detach()), True) if is_float(x.dtype) else x for x in arguments]
     shapes: dict[str, list[tuple[int, ...]]] = {}
     named = dict(model.named_modules())
     paths: dict[int, str] = {id(m): path for path, m in reversed(named.items())}

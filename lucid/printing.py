@@ -8,6 +8,10 @@ axis are shown. The dtype is named unless it is float32, int64 or bool.
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from lucid.ir.graph import Array
 from lucid.ir.types import bool_, float32, int64
 
@@ -23,10 +27,18 @@ def _items(array: Array, elide: bool) -> list[Array | None]:
     return [*(array[k] for k in range(_EDGE)), None, *(array[k] for k in range(n - _EDGE, n))]
 
 
+def _number(value: Any) -> str:
+    """The shortest text, which NumPy knows of its own types alone."""
+    if value.dtype.kind != "V" or not np.isfinite(value):
+        return str(value)
+    texts = (f"{float(value):.{digits}g}" for digits in range(1, 6))
+    return str(float(next(t for t in texts if value.dtype.type(float(t)) == value)))
+
+
 def _block(array: Array, indent: int, elide: bool) -> str:
     """Nested brackets, every row below the first aligned ``indent`` columns in."""
     if array.ndim == 0:
-        return str(array[()])
+        return _number(array[()])
     inner = ["..." if x is None else _block(x, indent + 1, elide) for x in _items(array, elide)]
     if array.ndim == 1:
         return f"[{', '.join(inner)}]"

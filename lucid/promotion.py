@@ -2,22 +2,28 @@
 
 A Python number is weak: it takes the dtype of the tensor it meets, unless its kind is higher. So is a tensor without
 dimensions that meets one with some. Integers meet as in NumPy; a float that meets integers keeps its dtype. Where NumPy
-would invent float64 (integers divided, a Python float meeting integers), Lucid says float32.
+would invent float64 (integers divided, a Python float meeting integers), Lucid says float32. Halves are computed in
+float32: an operation rounds its result, a function of several operations only its last.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import functools
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from lucid.eager import Recorded, apply, constant, leaf, located_error
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, LucidError, ShapeError
 from lucid.ir.graph import OPS, Array, Op
-from lucid.ir.types import SHORT_NAMES, DType, as_dtype, bool_, float32, int64
+from lucid.ir.types import HALVES, SHORT_NAMES, DType, as_dtype, bool_, float32, int64, is_float, is_half, kind_of
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _DEFAULTS: dict[str, DType] = {"b": bool_, "i": int64, "u": int64, "f": float32}
 _constants: dict[tuple[Any, ...], Tensor] = {}
@@ -140,21 +146,24 @@ def scalar(value: Any, dtype: DType, op: str | None = None) -> Tensor:
 
 def weak_dtype(dtype: DType, value: Any) -> DType:
     """The dtype in which a tensor of ``dtype`` meets the Python number ``value``."""
-    if isinstance(value, bool) or dtype.kind == "f":
+    if isinstance(value, bool) or is_float(dtype):
         return dtype
     if isinstance(value, float):
         return float32
     return int64 if dtype.kind == "b" else dtype
 
 
-#: Bools below integers below floats.
-KIND_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
+def rank_of(dtype: DType) -> int:
+    """Bools below integers below floats."""
+    return {"b": 0, "u": 1, "i": 1, "f": 2}[kind_of(dtype)]
 
 
 def common_dtype(a: DType, b: DType) -> DType:
     """The dtype in which tensors of two dtypes meet."""
-    if (a.kind == "f") is not (b.kind == "f"):
-        return a if a.kind == "f" else b
+    if is_float(a) is not is_float(b):
+        return a if is_float(a) else b
+    if is_half(a) and is_half(b) and a != b:
+        return float32
     return np.promote_types(a, b)
 
 
@@ -173,7 +182,45 @@ def cast(x: Tensor, dtype: DType) -> Tensor:
 
 def floating(x: Tensor) -> Tensor:
     """``x`` if its dtype is floating, else ``x`` as float32."""
-    return x if x._record.call.type.dtype.kind == "f" else apply(OPS["cast"], x, dtype=float32)
+    return x if is_float(x._record.call.type.dtype) else apply(OPS["cast"], x, dtype=float32)
+
+
+def rounded_once(function: Callable[P, R]) -> Callable[P, R]:
+    """A function of halves of one dtype, computed in float32 from its operands to its results, which are rounded."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        half = _only_half((*args, *kwargs.values()))
+        if half is None or kwargs.get("dtype") is not None:
+            return function(*args, **kwargs)
+        call: Any = function
+        result = call(*map(widened, args), **{name: widened(x) for name, x in kwargs.items()})
+        return _rounded(result, half)  # type: ignore[no-any-return]  # of the same class
+
+    return run
+
+
+def _only_half(values: Iterable[Any]) -> DType | None:
+    """The half that all floating tensors among the values are of, if there are any."""
+    found: DType | None = None
+    for x in values:
+        if isinstance(x, Recorded) and is_float(x.dtype):
+            if not is_half(x.dtype) or found not in (None, x.dtype):
+                return None
+            found = x.dtype
+    return found
+
+
+def widened(value: Any) -> Any:
+    """A half tensor as float32; anything else as it is."""
+    return cast(value, float32) if isinstance(value, Recorded) and is_half(value.dtype) else value  # type: ignore[arg-type]  # as above
+
+
+def _rounded(value: Any, half: DType) -> Any:
+    if isinstance(value, tuple):
+        parts = [_rounded(x, half) for x in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    return cast(value, half) if isinstance(value, Recorded) and value.dtype == float32 else value  # type: ignore[arg-type]  # as above
 
 
 def together(a: Any, b: Any, op: str, argument: str = "operand") -> tuple[Tensor, Tensor]:
@@ -194,7 +241,7 @@ def together(a: Any, b: Any, op: str, argument: str = "operand") -> tuple[Tensor
     left, right = a._record.call.type.dtype, b._record.call.type.dtype
     if left is right or left == right:
         return a, b  # type: ignore[return-value]  # the only subclass users meet
-    if (a.ndim == 0) is not (b.ndim == 0) and KIND_RANK[left.kind] == KIND_RANK[right.kind]:
+    if (a.ndim == 0) is not (b.ndim == 0) and rank_of(left) == rank_of(right):
         common = right if a.ndim == 0 else left
     else:
         common = common_dtype(left, right)
@@ -218,6 +265,13 @@ def _meet(tensor: Any, other: Any, op: str, argument: str) -> tuple[Tensor, Tens
     )
 
 
+def _is_weak(value: Any, half: Any) -> bool:
+    """Whether a half tensor is to keep its dtype beside a number, or a floating tensor without dimensions."""
+    if isinstance(value, Recorded):
+        return is_float(value.dtype) and value.ndim == 0 < half.ndim
+    return python_number(value) is not None
+
+
 _MIRRORED = {"gt": "lt", "ge": "le"}
 _op: dict[str, Op] = OPS
 
@@ -229,7 +283,11 @@ def binary(name: str, a: Any, b: Any) -> Tensor:
     if not (
         isinstance(a, Recorded) and isinstance(b, Recorded) and a._record.call.type.dtype is b._record.call.type.dtype
     ):
+        for x, other in ((a, b), (b, a)):
+            if isinstance(x, Recorded) and x._record.call.type.dtype in HALVES and _is_weak(other, x):
+                result = binary(name, widened(a), widened(b))  # the number keeps its digits
+                return cast(result, x.dtype) if is_float(result.dtype) else result
         a, b = together(a, b, name)
-    if name == "div" and a._record.call.type.dtype.kind != "f":
+    if name == "div" and not is_float(a._record.call.type.dtype):
         a, b = cast(a, float32), cast(b, float32)
     return apply(_op[name], a, b)

@@ -19,7 +19,7 @@ from lucid.eager import DEAD, LIVE, leaf_record, left_behind, mode, set_result_c
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, GradientError, LucidError, ShapeError
 from lucid.functions.arguments import axis_of, fail, named
 from lucid.ir.graph import Array
-from lucid.ir.types import TensorType, type_of
+from lucid.ir.types import TensorType, is_float, type_of
 from lucid.methods import Methods
 from lucid.printing import show_tensor
 from lucid.promotion import array_of
@@ -105,7 +105,7 @@ class Tensor(Methods):
             fail(ArgumentTypeError(message, op="requires_grad_"))
         if bool(requires_grad) == self.requires_grad:
             return self
-        if requires_grad and self.dtype.kind != "f":
+        if requires_grad and not is_float(self.dtype):
             fail(
                 DTypeError(
                     f"a tensor of dtype {self.dtype.name} cannot require a gradient: only floating dtypes can",

@@ -23,6 +23,7 @@ from lucid.eager import (
     TRACED,
     Constant,
     Record,
+    apply,
     left_behind,
     located_error,
     mode,
@@ -31,7 +32,7 @@ from lucid.eager import (
 )
 from lucid.errors import GradientError, LucidError, TraceError
 from lucid.functions.arguments import fail
-from lucid.ir.graph import Call, Op, input_call
+from lucid.ir.graph import Call, Op, in_float32, input_call
 from lucid.ir.location import here
 from lucid.ir.types import DType, TensorType
 
@@ -169,7 +170,10 @@ class FunctionTrace:
         """What ``lucid.eager.apply`` does, less the computing."""
         try:
             records = tuple([self.record_of(t) for t in tensors])
-            call = op.call(tuple([r.call.type for r in records]), attrs)
+            types = tuple([r.call.type for r in records])
+            if op.widens(types, attrs):
+                return in_float32(op, tensors, attrs, apply)
+            call = op.call(types, attrs)
         except LucidError as error:
             raise located_error(error) from None
         mask = sum(1 << k for k, r in enumerate(records) if r.state)

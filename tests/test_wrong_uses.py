@@ -84,7 +84,7 @@ WRONG = [
     "lucid.Tensor('abc')",
     "lucid.Tensor(None)",
     "lucid.Tensor([1 + 2j])",
-    "lucid.Tensor([1.0], dtype='float16')",
+    "lucid.Tensor([1.0], dtype='complex64')",
     "lucid.Tensor([1, 2], requires_grad=True)",
     "lucid.Tensor([1.0], dtype='nope')",
     "z + lucid.rand(4)",

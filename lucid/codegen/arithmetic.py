@@ -59,7 +59,7 @@ def unary(op: str, t: VType) -> Function:
 
 
 def _isnan(x: Any) -> Any:
-    return np.isnan(x) if x.dtype.kind == "f" else False
+    return np.isnan(x) if is_float(x.dtype) else False
 
 
 def _max(x: Any, y: Any) -> Any:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from lucid.codegen import instructions, mathlib
+from lucid.codegen import halves, instructions, mathlib
 from lucid.codegen.instructions import element, literal, ll, suffix
 from lucid.codegen.loops import (
     INDEX,
@@ -51,7 +51,7 @@ from lucid.codegen.loops import (
 from lucid.codegen.ssa import Builder
 from lucid.codegen.target import Target
 from lucid.errors import CodegenError
-from lucid.ir.types import bool_, uint8
+from lucid.ir.types import bool_, is_half, uint8
 
 
 @dataclass(frozen=True)
@@ -444,7 +444,7 @@ class _Emitter:
         if isinstance(v, Sel):
             return instructions.select(b, v.type, *operands)
         if isinstance(v, Convert):
-            return instructions.convert(b, v.x.type, v.type, *operands)
+            return self.convert(v, *operands)
         if isinstance(v, Reinterpret):
             return instructions.reinterpret(b, v.x.type, v.type, *operands)
         if isinstance(v, Iota):
@@ -456,6 +456,15 @@ class _Emitter:
         if isinstance(v, Across):
             return instructions.across(b, v.x.type, v.kind, *operands)
         raise CodegenError(f"not a value of the loop IR: {type(v).__name__}")
+
+    def convert(self, v: Convert, x: str) -> str:
+        if v.x.type.dtype == v.type.dtype:
+            return x
+        if is_half(v.x.type.dtype):
+            return halves.widen(self.b, v.x.type, x, instruction=self.target.has_float16)
+        if is_half(v.type.dtype):
+            return halves.narrow(self.b, v.type, x, instruction=self.target.has_float16)
+        return instructions.convert(self.b, v.x.type, v.type, x)
 
     def operation(self, v: Un | Bin, operands: Sequence[str]) -> str:
         """An instruction or several, arithmetic of ``mathlib``, or a library call."""

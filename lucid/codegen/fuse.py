@@ -31,6 +31,7 @@ from lucid.ir.expr import (
     walk,
 )
 from lucid.ir.graph import Graph, Node
+from lucid.ir.types import is_float
 
 #: An expression may grow to this many distinct parts before its pieces are stored instead.
 LARGEST_EXPRESSION = 400
@@ -90,7 +91,7 @@ def is_contraction(expr: Expr) -> bool:
 
 def _is_depthwise(expr: Reduce, pair: tuple[Load, Load]) -> bool:
     """Windows of one factor against taps of the other: a padded load meets a plain one that lacks some output axes."""
-    return any(load.fill is not None for load in pair) and expr.dtype.kind == "f"
+    return any(load.fill is not None for load in pair) and is_float(expr.dtype)
 
 
 def classify(expr: Expr) -> Kind:

@@ -15,18 +15,20 @@ import struct
 from collections.abc import Callable, Sequence
 from functools import cache
 
+import numpy as np
+
 from lucid.codegen.loops import VType
 from lucid.codegen.ssa import Builder
 from lucid.errors import CodegenError
-from lucid.ir.types import SHORT_NAMES, DType, Scalar, bool_, float32, int32, is_float
+from lucid.ir.types import SHORT_NAMES, DType, Scalar, bool_, float32, int32, is_float, is_half
 
 
 @cache
 def element(dtype: DType) -> str:
-    """LLVM's element type of a value; a bool is one bit until it is stored."""
+    """LLVM's element type of a value; a bool is one bit until it is stored, and a half its 16 bits."""
     if dtype == bool_:
         return "i1"
-    if is_float(dtype):
+    if is_float(dtype) and not is_half(dtype):
         return "float" if dtype == float32 else "double"
     return f"i{dtype.itemsize * 8}"
 
@@ -40,13 +42,17 @@ def ll(t: VType) -> str:
 @cache
 def suffix(t: VType) -> str:
     """How intrinsics spell the type: ``v16f32``."""
-    scalar = f"f{t.dtype.itemsize * 8}" if is_float(t.dtype) else element(t.dtype)
+    kind = element(t.dtype)
+    scalar = kind if kind.startswith("i") else f"f{_bits(t)}"
     return scalar if t.lanes == 1 else f"v{t.lanes}{scalar}"
 
 
 def literal(value: Scalar, t: VType) -> str:
     """A constant operand, the same in every lane."""
-    if is_float(t.dtype):
+    if is_half(t.dtype):
+        bits = int(np.array(value, t.dtype).view(np.uint16))
+        text, zero = str(bits), bits == 0
+    elif is_float(t.dtype):
         rounded = float(t.dtype.type(value))
         text = f"0x{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}"
         zero = rounded == 0 and math.copysign(1, rounded) > 0
@@ -167,6 +173,8 @@ _LIBRARY = frozenset(("exp", "log", "log1p", "expm1", "sin", "cos", "tan", "tanh
 
 
 def _float_unary(b: Builder, t: VType, op: str, x: str) -> str:
+    if is_half(t.dtype):
+        raise CodegenError(f"{op} is not defined on {SHORT_NAMES[t.dtype]}")
     if op in _FLOAT_INTRINSICS:
         return _intrinsic(b, t, _FLOAT_INTRINSICS[op], x)
     if op == "neg":
@@ -192,6 +200,8 @@ _COMPARE_UNSIGNED = {"lt": "ult", "le": "ule", "eq": "eq", "ne": "ne"}
 
 def compare(b: Builder, t: VType, op: str, x: str, y: str) -> str:
     """``op`` of ``lucid.ir.expr.COMPARE``."""
+    if is_half(t.dtype):
+        raise CodegenError(f"{op} is not defined on {SHORT_NAMES[t.dtype]}")
     if is_float(t.dtype):
         return b.pure(f"fcmp {_COMPARE_FLOAT[op]} {ll(t)} {x}, {y}", x, y)
     predicate = (_COMPARE_SIGNED if _signed(t) else _COMPARE_UNSIGNED)[op]
@@ -203,7 +213,7 @@ def binary(b: Builder, t: VType, op: str, x: str, y: str) -> str:
     if op in _COMPARE_SIGNED:
         return compare(b, t, op, x, y)
     table = _FLOAT_BINARY if is_float(t.dtype) else _BOOL_BINARY if t.dtype == bool_ else _INT_BINARY
-    if op not in table:
+    if op not in table or is_half(t.dtype):
         raise CodegenError(f"{op} is not defined on {SHORT_NAMES[t.dtype]}")
     meaning = table[op]
     return _two(b, t, meaning, x, y) if isinstance(meaning, str) else meaning(b, t, x, y)
@@ -496,7 +506,7 @@ def shuffle(b: Builder, t: VType, picks: Sequence[int], x: str, y: str) -> str:
     """Lanes of ``x`` followed by ``y``, which have type ``t``."""
     chosen = ", ".join(f"i32 {k}" for k in picks)
     name = b.pure(f"shufflevector {ll(t)} {x}, {ll(t)} {y}, <{len(picks)} x i32> <{chosen}>", x, y)
-    if t.dtype.kind != "f" or not (x.startswith("%") and y.startswith("%")):
+    if element(t.dtype).startswith("i") or not (x.startswith("%") and y.startswith("%")):
         return name
     # Nothing runs for a fence. Without it LLVM looks for better shuffles through whole networks of them, finds none,
     # and takes three times as long.

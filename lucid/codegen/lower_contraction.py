@@ -40,6 +40,7 @@ from lucid.codegen.schedule import Contraction
 from lucid.codegen.strides import first_lanes, read_every
 from lucid.errors import ScheduleError
 from lucid.ir.expr import Axis, Binary, Reduce, walk
+from lucid.ir.types import is_float
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def contraction_of(placed: Placed) -> Reduce | None:
     if len(placed.stores) != 1:
         return None
     found = [e for e in walk(placed.stores[0].value) if isinstance(e, Reduce)]
-    if len(found) != 1 or found[0].kind != "sum" or found[0].dtype.kind != "f":
+    if len(found) != 1 or found[0].kind != "sum" or not is_float(found[0].dtype):
         return None
     body = found[0].body
     if not (isinstance(body, Binary) and body.op == "mul"):

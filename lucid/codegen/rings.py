@@ -14,13 +14,14 @@ from lucid.codegen.strategy import zeroed_each_run
 from lucid.codegen.target import Target
 from lucid.ir.expr import Axis, Const, Expr, index
 from lucid.ir.graph import Node
+from lucid.ir.types import is_float
 
 
 def ring_kernels(node: Node, layout: Layout) -> list[KernelSpec]:
     """Kernels that store zeros all around a value: dimension by dimension, one for both of its ends where they are
     alike.
     """
-    zero = Const(0.0 if node.dtype.kind == "f" else 0, node.dtype)
+    zero = Const(0.0 if is_float(node.dtype) else 0, node.dtype)
     specs: list[KernelSpec] = []
     inside: set[int] = set()  # dimensions whose halo is stored already
     for d in layout.order:

@@ -14,6 +14,7 @@ import numpy as np
 from lucid.codegen.interpret import interpret
 from lucid.codegen.program import Place, Program, Step
 from lucid.ir.graph import Array, Node
+from lucid.ir.types import is_float
 
 
 def simulate(program: Program, arrays: Sequence[Array], runs: int = 1) -> list[Array]:
@@ -68,7 +69,7 @@ def simulate(program: Program, arrays: Sequence[Array], runs: int = 1) -> list[A
 def _spoil(program: Program, step: Step, node: Node, data: Array) -> None:
     """NaN everywhere but in the halo, unless the step computes with what is there."""
     buffer = program.kernels[step.kernel].buffers[list(step.arguments).index(node)]
-    if buffer.role == "inout" or node.dtype.kind != "f":
+    if buffer.role == "inout" or not is_float(node.dtype):
         return
     layout = program.layouts[node]
     extents = (1, *layout.extents[1:]) if node in step.by_image else layout.extents

@@ -26,7 +26,7 @@ from lucid.codegen.target import Target
 from lucid.ir.expr import Axis, Expr, Load, Reduce, Select, walk
 from lucid.ir.graph import Node
 from lucid.ir.index import affine
-from lucid.ir.types import DType
+from lucid.ir.types import DType, is_float
 
 #: Elements touched (or vector multiply-adds) below which threads do not share a kernel: some microseconds of work.
 SMALLEST_SHARED_WORK = 16_000
@@ -101,7 +101,7 @@ def contraction_loads(spec: KernelSpec) -> tuple[Reduce, Load, Load] | None:
     if len(spec.stores) != 1:
         return None
     found = [e for e in walk(spec.stores[0].value) if isinstance(e, Reduce)]
-    if len(found) != 1 or found[0].dtype.kind != "f":
+    if len(found) != 1 or not is_float(found[0].dtype):
         return None
     pair = factors(found[0])
     body = found[0].body

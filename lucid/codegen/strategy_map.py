@@ -18,6 +18,7 @@ from lucid.codegen.windows import is_window
 from lucid.ir.expr import Axis, Expr, Reduce, free_axes, walk
 from lucid.ir.index import affine
 from lucid.ir.memory import ALIGNED_OUTPUT
+from lucid.ir.types import is_float
 
 #: Vectors side by side in a reduction over an outer axis: a run of 512 bytes, and accumulators for eight sums.
 STRIP = 8
@@ -184,4 +185,4 @@ def _in_vectors(access: Access, last: Axis) -> bool:
 def _costly(value: Expr) -> bool:
     """Whether computing a value takes longer than reading it from the first-level cache."""
     within = {id(part) for e in walk(value) if isinstance(e, Reduce) for part in walk(e)}
-    return any(getattr(e, "op", None) in EXPENSIVE and e.dtype.kind == "f" for e in walk(value) if id(e) not in within)
+    return any(getattr(e, "op", None) in EXPENSIVE and is_float(e.dtype) for e in walk(value) if id(e) not in within)

@@ -75,6 +75,11 @@ class Target:
         return "avx512vl" in self.features
 
     @property
+    def has_float16(self) -> bool:
+        """Whether float16 and float32 are converted into each other by one instruction."""
+        return "f16c" in self.features or not self.triple.startswith("x86_64")
+
+    @property
     def cpu(self) -> str:
         """LLVM's CPU name: the family's oldest member, to which ``features`` add."""
         return "x86-64" if self.triple.startswith("x86_64") else "generic"

@@ -1,8 +1,9 @@
 """The rules of the loop IR: ``verify(kernel)`` raises ``IRError`` on the first that is broken. Runs and emits nothing.
 
 Names are bound once and used in scope; only registers are set; types agree and have the operation; an ``in`` buffer is
-not written; masks are bool lanes of the right number. Where an offset is a sum of multiples of loop variables with
-literal bounds, an unmasked access that does not stand under an ``if`` must lie within its buffer.
+not written; masks are bool lanes of the right number; halves are moved, chosen, and converted to and from f32, no more.
+Where an offset is a sum of multiples of loop variables with literal bounds, an unmasked access that is under no
+``if`` must lie within its buffer.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from lucid.codegen.loops import (
 from lucid.codegen.text import RESERVED, print_statement, print_value
 from lucid.errors import IRError
 from lucid.ir.expr import REDUCE
-from lucid.ir.types import SHORT_NAMES, bool_, int64, is_float, is_integer
+from lucid.ir.types import HALVES, SHORT_NAMES, bool_, float32, int64, is_float, is_half, is_integer
 
 _FLOAT_ONLY = frozenset("sqrt exp log log1p expm1 sin cos tan tanh erf".split())  # noqa: SIM905
 _NOT_BOOL = frozenset("neg abs sign floor ceil round".split())  # noqa: SIM905
@@ -264,7 +265,11 @@ class _Verifier:
         elif isinstance(v, Un | Bin):
             self.operation(v)
         elif isinstance(v, Fma):
-            self.check(is_float(dtype), f"fma is not defined on {v.type}")
+            self.check(is_float(dtype) and not is_half(dtype), f"fma is not defined on {v.type}")
+        elif isinstance(v, Convert):
+            kinds = {v.x.type.dtype, dtype}
+            by_float32 = len(kinds) == 1 or kinds.isdisjoint(HALVES) or float32 in kinds
+            self.check(by_float32, f"{v.x.type} is converted to {v.type} by way of f32")
         elif isinstance(v, Reinterpret):
             same = v.x.type.dtype.itemsize == dtype.itemsize and bool_ not in (dtype, v.x.type.dtype)
             self.check(same, f"{v.x.type} cannot be reinterpreted as {v.type}")
@@ -273,17 +278,19 @@ class _Verifier:
         elif isinstance(v, Across):
             lanes = v.x.type.lanes
             self.check(v.kind in REDUCE, f"{v.kind!r} is not a reduction")
+            self.check(not is_half(dtype), f"{v.kind} is not defined on {v.x.type}")
             self.check(lanes > 1 and lanes & (lanes - 1) == 0, f"across {v.x.type}: lanes must be a power of two")
         elif isinstance(v, Shuffle):
             self.check(
                 v.a.type.lanes > 1 and len(v.picks) > 1, f"shuffle of {v.a.type} to {v.type}: vectors are needed"
             )
         else:
-            self.check(isinstance(v, Sel | Convert | Iota), f"{type(v).__name__} is not a value of the loop IR")
+            self.check(isinstance(v, Sel | Iota), f"{type(v).__name__} is not a value of the loop IR")
 
     def operation(self, v: Un | Bin) -> None:
         t = v.x.type if isinstance(v, Un) else v.a.type
         undefined = f"{v.op} is not defined on {SHORT_NAMES[t.dtype]}"
+        self.check(not is_half(t.dtype), undefined)  # halves are stored, and computed with as f32
         if isinstance(v, Un):
             self.check(is_float(t.dtype) or v.op not in _FLOAT_ONLY, undefined)
             self.check(t.dtype != bool_ or v.op not in _NOT_BOOL, undefined)

@@ -18,6 +18,7 @@ from lucid.eager import leaf
 from lucid.errors import ArgumentError, ArgumentTypeError, ShapeError
 from lucid.functions.arguments import fail, int_of, is_several, number_of
 from lucid.ir.graph import Array
+from lucid.ir.types import is_float
 from lucid.random import default_generator
 from lucid.tensor import Tensor
 
@@ -187,7 +188,7 @@ class Normalize:
             fail(ArgumentError(f"std={std!r} must not be 0", op="Normalize"))
 
     def __call__(self, image: Any) -> Tensor:
-        if not isinstance(image, Tensor) or image.dtype.kind != "f":
+        if not isinstance(image, Tensor) or not is_float(image.dtype):
             what = image.dtype.name if isinstance(image, Tensor) else type(image).__name__
             hint = "put ToTensor() before it"
             fail(ArgumentTypeError(f"image must be a tensor of floats, not {what}", op="Normalize", hint=hint))

@@ -11,8 +11,8 @@ from lucid.eager import Recorded, apply
 from lucid.errors import ArgumentError, ArgumentTypeError
 from lucid.functions.arguments import fail, number_of
 from lucid.functions.comparison import isnan, maximum, minimum, signbit, where
-from lucid.ir.types import float64
-from lucid.promotion import as_tensor, binary, floating, python_number, scalar, together, weak_dtype
+from lucid.ir.types import float64, is_float, limits_of
+from lucid.promotion import as_tensor, binary, floating, python_number, rounded_once, scalar, together, weak_dtype
 from lucid.promotion import cast as promote
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def div(a: Any, b: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode != "trunc":
         fail(ArgumentError(f"rounding_mode={rounding_mode!r} must be None, 'floor' or 'trunc'", op="div"))
     a, b = together(a, b, "div")
-    if a.dtype.kind == "f":
+    if is_float(a.dtype):
         return trunc(binary("div", a, b))
     quotient = floor_divide(a, b)
     if a.dtype.kind == "u":
@@ -233,7 +233,7 @@ def trunc(x: Any) -> Tensor:
     Tensor([1.0, -1.0])
     """
     t = as_tensor(x, "trunc")
-    return where(binary("lt", t, 0), apply(ops.ceil, t), apply(ops.floor, t)) if t.dtype.kind == "f" else t
+    return where(binary("lt", t, 0), apply(ops.ceil, t), apply(ops.floor, t)) if is_float(t.dtype) else t
 
 
 def frac(x: Any) -> Tensor:
@@ -276,6 +276,7 @@ def heaviside(input: Any, values: Any) -> Tensor:
     return where(binary("eq", a, 0), b, promote(binary("gt", a, 0), a.dtype))
 
 
+@rounded_once
 def lerp(input: Any, end: Any, weight: Any) -> Tensor:
     """``input + weight * (end - input)``: from ``input`` at weight 0 to ``end`` at weight 1, both exact.
 
@@ -296,6 +297,7 @@ def lerp(input: Any, end: Any, weight: Any) -> Tensor:
     return where(near, binary("add", a, change * weight), binary("sub", b, change * (1 - weight)))
 
 
+@rounded_once
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
     """``input + value * tensor1 * tensor2``.
 
@@ -309,6 +311,7 @@ def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor
     return binary("add", input, _scaled(binary("mul", tensor1, tensor2), value))
 
 
+@rounded_once
 def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
     """``input + value * tensor1 / tensor2``.
 
@@ -322,6 +325,7 @@ def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor
     return binary("add", input, _scaled(binary("div", tensor1, tensor2), value))
 
 
+@rounded_once
 def logaddexp(input: Any, other: Any) -> Tensor:
     """``log(exp(input) + exp(other))``, without overflow.
 
@@ -341,6 +345,7 @@ def logaddexp(input: Any, other: Any) -> Tensor:
     return shift + apply(ops.log1p, apply(ops.expm1, larger - shift) + apply(ops.exp, smaller - shift))
 
 
+@rounded_once
 def logaddexp2(input: Any, other: Any) -> Tensor:
     """``log2(2**input + 2**other)``, without overflow.
 
@@ -399,9 +404,9 @@ def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf
     Tensor([1.0, 9.0, 2.0])
     """
     x = as_tensor(input, "nan_to_num")
-    if x.dtype.kind != "f":
+    if not is_float(x.dtype):
         return x
-    ends = np.finfo(x.dtype)
+    ends = limits_of(x.dtype)
     high = float(ends.max) if posinf is None else float(posinf)
     low = float(ends.min) if neginf is None else float(neginf)
     x = where(isnan(x), scalar(0.0 if nan is None else float(nan), x.dtype), x)
@@ -437,7 +442,7 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
     for number in (low, high):
         if number is not None:
             dtype = weak_dtype(dtype, number)
-    if dtype.kind == "f":
+    if is_float(dtype):
         low, high = None if low is None else float(low), None if high is None else float(high)
     for argument, number in (("min", low), ("max", high)):
         if number is not None and dtype.kind in "iu" and not np.iinfo(dtype).min <= number <= np.iinfo(dtype).max:

@@ -20,7 +20,7 @@ from lucid.functions.gathering import put_slices
 from lucid.functions.indexing import getitem, region, take
 from lucid.functions.movement import broadcast, reshape
 from lucid.functions.scans import cumsum
-from lucid.ir.types import bool_, int64
+from lucid.ir.types import bool_, int64, is_float
 from lucid.promotion import as_tensor, binary, cast, python_number, scalar
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _into_region(x: Tensor, key: Any, value: Tensor) -> Tensor:
         "interior": tuple([s - 1 for s in box.step]),
     }
     inside = apply(ops.constant, value=True, shape=counts, dtype=bool_)
-    zero = False if x.dtype.kind == "b" else 0.0 if x.dtype.kind == "f" else 0
+    zero = False if x.dtype.kind == "b" else 0.0 if is_float(x.dtype) else 0
     here = apply(ops.pad, inside, value=False, **around)
     return where(here, apply(ops.pad, value, value=zero, **around), x)
 

@@ -8,7 +8,7 @@ from lucid import ops
 from lucid.eager import Recorded, apply
 from lucid.errors import ArgumentError, DTypeError
 from lucid.functions.arguments import fail, number_of
-from lucid.ir.types import bool_, float32, int64
+from lucid.ir.types import bool_, float32, int64, is_float
 from lucid.promotion import as_tensor, binary, python_number, scalar, together
 from lucid.promotion import cast as promote
 
@@ -31,7 +31,7 @@ def isnan(x: Any) -> Tensor:
     Tensor([False, True, False])
     """
     x = as_tensor(x, "isnan")
-    return apply(ops.isnan, x) if x.dtype.kind == "f" else binary("ne", x, x)
+    return apply(ops.isnan, x) if is_float(x.dtype) else binary("ne", x, x)
 
 
 def _size(x: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def isinf(x: Any) -> Tensor:
     Tensor([False, False, True])
     """
     x = as_tensor(x, "isinf")
-    return binary("eq", _size(x), float("inf")) if x.dtype.kind == "f" else binary("ne", x, x)
+    return binary("eq", _size(x), float("inf")) if is_float(x.dtype) else binary("ne", x, x)
 
 
 def isfinite(x: Any) -> Tensor:
@@ -57,7 +57,7 @@ def isfinite(x: Any) -> Tensor:
     Tensor([True, False, False])
     """
     x = as_tensor(x, "isfinite")
-    return binary("lt", _size(x), float("inf")) if x.dtype.kind == "f" else binary("eq", x, x)
+    return binary("lt", _size(x), float("inf")) if is_float(x.dtype) else binary("eq", x, x)
 
 
 def isposinf(x: Any) -> Tensor:
@@ -68,7 +68,7 @@ def isposinf(x: Any) -> Tensor:
     Tensor([False, True, False])
     """
     x = as_tensor(x, "isposinf")
-    return binary("eq", x, float("inf")) if x.dtype.kind == "f" else binary("ne", x, x)
+    return binary("eq", x, float("inf")) if is_float(x.dtype) else binary("ne", x, x)
 
 
 def isneginf(x: Any) -> Tensor:
@@ -79,7 +79,7 @@ def isneginf(x: Any) -> Tensor:
     Tensor([False, False, True])
     """
     x = as_tensor(x, "isneginf")
-    return binary("eq", x, float("-inf")) if x.dtype.kind == "f" else binary("ne", x, x)
+    return binary("eq", x, float("-inf")) if is_float(x.dtype) else binary("ne", x, x)
 
 
 def signbit(x: Any) -> Tensor:
@@ -90,7 +90,7 @@ def signbit(x: Any) -> Tensor:
     Tensor([False, True, True])
     """
     x = as_tensor(x, "signbit")
-    if x.dtype.kind == "f":
+    if is_float(x.dtype):
         return binary("lt", x, 0.0) | binary("lt", binary("div", 1.0, x), 0.0)
     return binary("lt", x, 0) if x.dtype.kind == "i" else binary("ne", x, x)
 
@@ -193,7 +193,7 @@ def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, eq
     number_of("isclose", "atol", atol, 0)
     a, b = together(input, other, "isclose")
     close = binary("eq", a, b)
-    if equal_nan and a.dtype.kind == "f":
+    if equal_nan and is_float(a.dtype):
         close = close | (isnan(a) & isnan(b))
     if a.dtype.kind == "b":
         return close

@@ -13,7 +13,7 @@ from lucid.eager import Recorded, apply, leaf, mode, out_of_memory
 from lucid.errors import ArgumentError, ArgumentTypeError, LucidError
 from lucid.functions.arguments import dtype_of, either, fail, int_of, number_of, sizes_of
 from lucid.ir.graph import Array
-from lucid.ir.types import SHORT_NAMES, Scalar, TensorType, float32, int64, is_integer, require_addressable
+from lucid.ir.types import SHORT_NAMES, Scalar, TensorType, float32, int64, is_float, is_integer, require_addressable
 from lucid.promotion import array_of, python_number
 from lucid.promotion import as_tensor as tensor_of
 from lucid.promotion import cast as promote
@@ -132,7 +132,7 @@ def _uniform(op: str, sizes: tuple[Any, ...], value: Any, dtype: object, require
     shape = sizes_of(op, sizes)
     element = dtype_of(op, float32 if dtype is None else dtype)
     if mode.trace is not None:
-        if element.kind == "f":
+        if is_float(element):
             value = float(value)
         result = apply(ops.constant, value=value, shape=shape, dtype=element)
         return result if requires_grad is False else result.requires_grad_(requires_grad)

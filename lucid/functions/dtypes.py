@@ -10,8 +10,8 @@ from lucid.eager import Recorded
 from lucid.errors import DTypeError
 from lucid.functions.arguments import dtype_of, fail
 from lucid.functions.elementwise import cast
-from lucid.ir.types import DType, float32
-from lucid.promotion import KIND_RANK, as_tensor, common_dtype, python_number, together, weak_dtype
+from lucid.ir.types import DType, float32, is_float, limits_of
+from lucid.promotion import as_tensor, common_dtype, python_number, rank_of, together, weak_dtype
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -78,10 +78,10 @@ def can_cast(from_: object, to: object) -> bool:
     >>> lucid.can_cast(lucid.int64, lucid.float32), lucid.can_cast(lucid.float32, lucid.int64)
     (True, False)
     """
-    return KIND_RANK[dtype_of("can_cast", from_).kind] <= KIND_RANK[dtype_of("can_cast", to).kind]
+    return rank_of(dtype_of("can_cast", from_)) <= rank_of(dtype_of("can_cast", to))
 
 
-def finfo(type: object = float32) -> np.finfo[Any]:
+def finfo(type: object = float32) -> Any:
     """The limits of a floating dtype: ``eps``, ``max``, ``min``, ``tiny``, ``bits``, ...
 
     Raises:
@@ -92,12 +92,11 @@ def finfo(type: object = float32) -> np.finfo[Any]:
     32
     """
     dtype = dtype_of("finfo", type)
-    if dtype.kind != "f":
+    if not is_float(dtype):
         fail(
             DTypeError(f"dtype={dtype.name} is not floating", op="finfo", hint="lucid.iinfo has the limits of integers")
         )
-    limits: np.finfo[Any] = np.finfo(np.float64 if dtype.itemsize == 8 else np.float32)
-    return limits
+    return limits_of(dtype)
 
 
 def iinfo(type: object) -> np.iinfo[Any]:
@@ -133,7 +132,7 @@ def is_floating_point(input: Any) -> bool:
     >>> lucid.is_floating_point(lucid.ones(2)), lucid.is_floating_point(lucid.tensor([1]))
     (True, False)
     """
-    return as_tensor(input, "is_floating_point").dtype.kind == "f"
+    return is_float(as_tensor(input, "is_floating_point").dtype)
 
 
 def numel(input: Any) -> int:

@@ -17,7 +17,8 @@ from lucid.functions.arithmetic import *  # noqa: F403  # what __all__ names
 from lucid.functions.comparison import *  # noqa: F403  # what __all__ names
 from lucid.functions.comparison import maximum
 from lucid.functions.trigonometry import *  # noqa: F403  # what __all__ names
-from lucid.promotion import as_tensor, binary, floating
+from lucid.ir.types import is_float
+from lucid.promotion import as_tensor, binary, floating, rounded_once
 from lucid.promotion import cast as promote
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ def erfc(x: Any) -> Tensor:
     return apply(ops.erfc, floating(as_tensor(x, "erfc")))
 
 
+@rounded_once
 def logit(input: Any, eps: float | None = None) -> Tensor:
     """``log(x / (1 - x))``, the inverse of ``sigmoid``; with ``eps``, x is first limited to ``eps .. 1 - eps``.
 
@@ -200,7 +202,7 @@ def relu(x: Any) -> Tensor:
     Tensor([0.0, 2.0])
     """
     x = as_tensor(x, "relu")
-    if x.dtype.kind == "f":
+    if is_float(x.dtype):
         return apply(ops.relu, x)
     return maximum(x, 0)
 
@@ -250,7 +252,7 @@ def sign(x: Any) -> Tensor:
 
 def _rounded(op: Any, x: Any) -> Tensor:
     x = as_tensor(x, op.name)
-    return apply(op, x) if x.dtype.kind == "f" else x  # integers are whole already
+    return apply(op, x) if is_float(x.dtype) else x  # integers are whole already
 
 
 def floor(x: Any) -> Tensor:

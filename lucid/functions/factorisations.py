@@ -18,7 +18,7 @@ from lucid.functions.elementwise import log, sign, sqrt
 from lucid.functions.linalg import matmul
 from lucid.functions.movement import broadcast_to, concat, reshape, stack, stretch, swapaxes
 from lucid.functions.reductions import prod, sum
-from lucid.ir.types import int64
+from lucid.ir.types import int64, is_float
 from lucid.promotion import as_tensor, binary, scalar, together
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _square(op: str, input: Any) -> Tensor:
     x = as_tensor(input, op)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         fail(ShapeError(f"input has shape {x.shape}, but its last two sizes must be equal", op=op))
-    if x.dtype.kind != "f":
+    if not is_float(x.dtype):
         fail(DTypeError(f"input has dtype {x.dtype.name}, but it must be floating", op=op))
     return x
 
@@ -245,7 +245,7 @@ def qr(A: Any, mode: str = "reduced") -> Factors:
     x = as_tensor(A, "qr")
     if x.ndim < 2:
         fail(ShapeError(f"A has shape {x.shape}, but it must have at least 2 dimensions", op="qr"))
-    if x.dtype.kind != "f":
+    if not is_float(x.dtype):
         fail(DTypeError(f"A has dtype {x.dtype.name}, but it must be floating", op="qr"))
     if mode not in ("reduced", "complete", "r"):
         fail(ArgumentError(f"mode={mode!r} must be 'reduced', 'complete' or 'r'", op="qr"))

@@ -13,7 +13,7 @@ from lucid.functions.comparison import where
 from lucid.functions.creation import empty
 from lucid.functions.movement import broadcast_to, concat, reshape, stretch
 from lucid.ir.expr import identity
-from lucid.ir.types import bool_, int64
+from lucid.ir.types import bool_, int64, is_float
 from lucid.promotion import as_tensor, binary, cast, python_number, scalar
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _along(op: str, input: Any, dim: Any, index: Any) -> tuple[Tensor, Tensor, i
     """The operands with at least one dimension, and the axis counted from the front."""
     x, at = as_tensor(input, op), as_tensor(index, op, "index")
     axis = axis_of(op, dim, max(x.ndim, 1), "dim")
-    if at.size == 0 and at.dtype.kind == "f":
+    if at.size == 0 and is_float(at.dtype):
         at = cast(at, int64)  # an empty list has no dtype of its own
     if at.dtype.kind not in "iu":
         fail(
@@ -147,7 +147,7 @@ def scatter_reduce(input: Any, dim: int, index: Any, src: Any, reduce: str, *, i
     if reduce == "mean" and arrivals is not None:
         count = cast(arrivals + int(include_self), x.dtype)
         count = where(binary("eq", count, 0), scalar(1, x.dtype), count)
-        result = binary("div" if x.dtype.kind == "f" else "floordiv", result, count)
+        result = binary("div" if is_float(x.dtype) else "floordiv", result, count)
     return reshape(_put_back(x, whole, result, axis), as_tensor(input).shape)
 
 

@@ -16,7 +16,7 @@ from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, IndexRang
 from lucid.functions.arguments import axis_of, dtype_of, fail, int_of
 from lucid.functions.comparison import where
 from lucid.functions.movement import reshape
-from lucid.ir.types import bool_, int64, is_integer
+from lucid.ir.types import bool_, int64, is_float, is_integer
 from lucid.ops.common import broadcast_shape
 from lucid.ops.indexing import wrapped_array
 from lucid.promotion import as_tensor, binary, cast, scalar
@@ -243,7 +243,7 @@ def _canonical(item: Any) -> list[Any]:
     if indices.dtype.kind == "b":
         places = nonzero(indices, as_tuple=True)
         return [_Mask(indices, k, p) for k, p in enumerate(places)]
-    if indices.dtype.kind == "f" and indices.size:
+    if is_float(indices.dtype) and indices.size:
         fail(
             DTypeError(
                 f"positions have dtype {indices.dtype.name}, but they must be integers",

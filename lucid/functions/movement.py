@@ -10,6 +10,7 @@ from lucid import ops
 from lucid.eager import apply
 from lucid.errors import ArgumentError, ArgumentTypeError, LucidError, ShapeError
 from lucid.functions.arguments import axes_of, axis_of, either, fail, int_of, ints_of, is_several, unpacked
+from lucid.ir.types import is_float
 from lucid.promotion import as_tensor, cast, common_dtype, python_number, weak_dtype
 
 if TYPE_CHECKING:
@@ -525,7 +526,7 @@ def pad(x: Any, pad_width: Any, value: float = 0) -> Tensor:
         )
     dtype = weak_dtype(x.dtype, number)
     low, high = tuple([p[0] for p in pairs]), tuple([p[1] for p in pairs])
-    if dtype.kind == "f":
+    if is_float(dtype):
         number = float(number)
     return apply(ops.pad, cast(x, dtype), low=low, high=high, interior=(0,) * x.ndim, value=number)
 

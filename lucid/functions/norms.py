@@ -13,7 +13,8 @@ from lucid.functions.comparison import where
 from lucid.functions.elementwise import sqrt
 from lucid.functions.movement import squeeze
 from lucid.functions.reductions import amax, amin, no_dims, sum
-from lucid.promotion import as_tensor, binary, cast, scalar, together
+from lucid.ir.types import is_float
+from lucid.promotion import as_tensor, binary, cast, rounded_once, scalar, together
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["dist", "norm", "renorm"]
 
 
+@rounded_once
 def vector_norm(x: Any, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: object = None) -> Tensor:
     """``sum(abs(x)**ord)**(1 / ord)`` along ``dim`` (None: of all elements).
 
@@ -40,7 +42,7 @@ def vector_norm(x: Any, ord: float = 2, dim: Any = None, keepdim: bool = False, 
     t = as_tensor(x, "vector_norm")
     if dtype is not None:
         t = cast(t, dtype_of("vector_norm", dtype))
-    if t.dtype.kind != "f":
+    if not is_float(t.dtype):
         fail(DTypeError(f"x has dtype {t.dtype.name}, but it must be floating", op="vector_norm"))
     power = float(number_of("vector_norm", "ord", ord))
     axes = axes_of("vector_norm", no_dims(dim), t.ndim, "dim")
@@ -67,6 +69,7 @@ def vector_norm(x: Any, ord: float = 2, dim: Any = None, keepdim: bool = False, 
     return where(flat, scalar(0.0 if power > 0 else math.inf, t.dtype), root)
 
 
+@rounded_once
 def matrix_norm(
     A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: object = None
 ) -> Tensor:
@@ -87,7 +90,7 @@ def matrix_norm(
     x = as_tensor(A, "matrix_norm")
     if dtype is not None:
         x = cast(x, dtype_of("matrix_norm", dtype))
-    if x.dtype.kind != "f":
+    if not is_float(x.dtype):
         fail(DTypeError(f"A has dtype {x.dtype.name}, but it must be floating", op="matrix_norm"))
     if not is_several(dim) or len(dim) != 2:
         fail(ArgumentError(f"dim={dim} must be two dimensions", op="matrix_norm"))
@@ -125,6 +128,7 @@ def norm_of(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, 
     return matrix_norm(x, ord, dim if two else (-2, -1), keepdim, dtype=dtype)
 
 
+@rounded_once
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: object = None) -> Tensor:
     """The norm of all elements, or of those along ``dim``, as of a vector; ``p`` is its ``ord``.
 
@@ -143,6 +147,7 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
     return vector_norm(input, 2 if p == "fro" or p is None else p, dim, keepdim, dtype=dtype)
 
 
+@rounded_once
 def dist(input: Any, other: Any, p: float = 2) -> Tensor:
     """The norm of ``input - other``.
 
@@ -157,6 +162,7 @@ def dist(input: Any, other: Any, p: float = 2) -> Tensor:
     return vector_norm(a - b, p)
 
 
+@rounded_once
 def renorm(input: Any, p: float, dim: int, maxnorm: float) -> Tensor:
     """``input`` with every slice along ``dim`` whose norm exceeds ``maxnorm`` scaled down to it.
 

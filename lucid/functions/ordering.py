@@ -17,7 +17,7 @@ from lucid.functions.arguments import axis_of, fail, int_of, number_of
 from lucid.functions.comparison import isnan, logical_not, where
 from lucid.functions.movement import reshape, squeeze, stretch
 from lucid.functions.reductions import any, sum
-from lucid.ir.types import int32, int64, is_integer
+from lucid.ir.types import int32, int64, is_float, is_integer
 from lucid.promotion import as_tensor, binary, cast, python_number, scalar, together
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _median(op: str, input: Any, dim: Any, keepdim: bool) -> Any:
     n = rows.shape[axis]
     if n == 0:
         fail(ShapeError(f"there are no elements along dim={dim} of shape {x.shape}", op=op))
-    if x.dtype.kind != "f":
+    if not is_float(x.dtype):
         return _chosen(rows, stretch(order, axis, (n - 1) // 2, (n + 1) // 2), axis, keepdim, x.ndim)
     missing = sum(cast(isnan(rows), int64), axis=axis, keepdims=True)  # NaN comes last
     if op == "median":
@@ -184,7 +184,7 @@ def _median(op: str, input: Any, dim: Any, keepdim: bool) -> Any:
 
 
 def _full_of_nan(op: str, x: Tensor) -> Tensor:
-    if x.dtype.kind != "f":
+    if not is_float(x.dtype):
         fail(ShapeError(f"there are no elements in shape {x.shape}", op=op))
     return apply(ops.constant, value=float("nan"), shape=(), dtype=x.dtype)
 
@@ -256,7 +256,7 @@ def nanquantile(
 
 def _quantile(op: str, input: Any, q: Any, dim: Any, keepdim: bool, interpolation: str) -> Tensor:
     x = as_tensor(input, op)
-    if x.dtype.kind != "f":
+    if not is_float(x.dtype):
         fail(DTypeError(f"input has dtype {x.dtype.name}, but it must be floating", op=op))
     if interpolation not in _INTERPOLATIONS:
         names = ", ".join(map(repr, _INTERPOLATIONS))
@@ -386,7 +386,7 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Tensor:
         counted: Tensor = apply(ops.constant, value=1, shape=x.shape, dtype=int64)
     else:
         counted = as_tensor(weights, "bincount", "weights")
-        counted = counted if counted.dtype.kind == "f" else cast(counted, np.dtype(np.float64))
+        counted = counted if is_float(counted.dtype) else cast(counted, np.dtype(np.float64))
         if counted.shape != x.shape:
             fail(ShapeError(f"weights have shape {counted.shape}, but input has {x.shape}", op="bincount"))
     return apply(ops.scatter_add, counted, x, axis=0, size=size)
@@ -408,7 +408,7 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Tensor
     low, high = number_of("histc", "min", min), number_of("histc", "max", max)
     if count < 1 or high < low:
         fail(ArgumentError(f"bins={count} must be at least 1, and min={min} not above max={max}", op="histc"))
-    if x.dtype.kind != "f":
+    if not is_float(x.dtype):
         fail(DTypeError(f"input has dtype {x.dtype.name}, but it must be floating", op="histc"))
     flat = apply(ops.stop_gradient, reshape(x, -1))
     if x.size == 0:

@@ -14,9 +14,9 @@ from lucid.functions.comparison import isnan, logical_not, maximum, minimum, whe
 from lucid.functions.elementwise import exp, log, sqrt
 from lucid.functions.movement import reshape
 from lucid.ir.graph import OPS, Op
-from lucid.ir.types import bool_, int64, uint64
+from lucid.ir.types import bool_, int64, is_float, uint64
 from lucid.ops.reduce import reduced_shape
-from lucid.promotion import as_tensor, binary, cast, floating, scalar
+from lucid.promotion import as_tensor, binary, cast, floating, rounded_once, scalar
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -70,6 +70,7 @@ def prod(
     return apply(ops.prod, accumulator(x, dtype), **_arguments("prod", x, axis, keepdims, dim, keepdim))
 
 
+@rounded_once
 def mean(
     x: Any, axis: Any = None, keepdims: bool = False, *, dtype: object = None, dim: Any = None, keepdim: bool = False
 ) -> Tensor:
@@ -112,9 +113,10 @@ def nansum(
 
 def _without_nan(op: str, x: Any) -> Tensor:
     t = as_tensor(x, op)
-    return where(isnan(t), scalar(0.0, t.dtype), t) if t.dtype.kind == "f" else t
+    return where(isnan(t), scalar(0.0, t.dtype), t) if is_float(t.dtype) else t
 
 
+@rounded_once
 def nanmean(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False) -> Tensor:
     """The mean of the elements that are not NaN; NaN if there are none.
 
@@ -144,6 +146,7 @@ def count_nonzero(input: Any, dim: Any = None) -> Tensor:
     return sum(cast(as_tensor(input, "count_nonzero"), bool_), dim=no_dims(dim))
 
 
+@rounded_once
 def var(
     x: Any,
     dim: Any = None,
@@ -182,6 +185,7 @@ def _spread(
     return apply(ops.div, total, scalar(count if count > 0 else 0, x.dtype)), arguments
 
 
+@rounded_once
 def std(
     x: Any,
     dim: Any = None,
@@ -204,6 +208,7 @@ def std(
     return sqrt(_spread("std", x, dim, unbiased, keepdim, correction, axis, keepdims)[0])
 
 
+@rounded_once
 def var_mean(
     input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -220,6 +225,7 @@ def var_mean(
     return variance, _mean(floating(as_tensor(input)), arguments)
 
 
+@rounded_once
 def std_mean(
     input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -439,6 +445,7 @@ def _softmax(op: Op, x: Any, axis: Any, dim: Any, dtype: object) -> Tensor:
     return apply(op, t, axis=k) if t.ndim else reshape(apply(op, reshape(t, 1), axis=k), ())
 
 
+@rounded_once
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Tensor:
     """``log(sum(exp(x)))`` along ``axis``, without overflow.
 

@@ -17,8 +17,8 @@ from lucid.functions.arithmetic import logaddexp
 from lucid.functions.comparison import isnan, where
 from lucid.functions.movement import concat, reshape, stretch
 from lucid.functions.reductions import accumulator
-from lucid.ir.types import int64
-from lucid.promotion import as_tensor, binary, floating
+from lucid.ir.types import int64, is_float
+from lucid.promotion import as_tensor, binary, floating, rounded_once
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -52,6 +52,7 @@ def _along(op: str, x: Tensor, dim: Any, combine: Callable[[Tensor, Tensor], Ten
     return _scan((x,), axis, lambda a, b: (combine(a[0], b[0]),))[0]
 
 
+@rounded_once
 def cumsum(input: Any, dim: int, *, dtype: object = None) -> Tensor:
     """Sums of all elements up to each place along ``dim``. Integers and bools are summed as int64.
 
@@ -63,6 +64,7 @@ def cumsum(input: Any, dim: int, *, dtype: object = None) -> Tensor:
     return _along("cumsum", x, dim, lambda a, b: binary("add", a, b))
 
 
+@rounded_once
 def cumprod(input: Any, dim: int, *, dtype: object = None) -> Tensor:
     """Products of all elements up to each place along ``dim``. Integers and bools are multiplied as int64.
 
@@ -77,6 +79,7 @@ def cumprod(input: Any, dim: int, *, dtype: object = None) -> Tensor:
     return _along("cumprod", x, dim, lambda a, b: binary("mul", a, b))
 
 
+@rounded_once
 def logcumsumexp(input: Any, dim: int) -> Tensor:
     """``log(cumsum(exp(input)))`` along ``dim``, without overflow.
 
@@ -123,7 +126,7 @@ def _running(op: str, beats: str, input: Any, dim: Any) -> Running:
 
     def combine(earlier: list[Tensor], later: list[Tensor]) -> tuple[Tensor, ...]:
         new = binary(beats, later[0], earlier[0])
-        if x.dtype.kind == "f":
+        if is_float(x.dtype):
             new = new | isnan(later[0])
         return tuple([where(new, b, a) for a, b in zip(earlier, later, strict=True)])
 

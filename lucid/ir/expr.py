@@ -13,7 +13,7 @@ from operator import is_not
 from typing import Any, TypeAlias, Union
 
 from lucid.errors import IRError
-from lucid.ir.types import SHORT_NAMES, DType, Scalar, TensorType, bool_, int64, is_float
+from lucid.ir.types import SHORT_NAMES, DType, Scalar, TensorType, bool_, float32, int64, is_float, is_half
 
 ExprLike: TypeAlias = Union["Expr", int, float, bool]
 
@@ -453,8 +453,11 @@ def _fold_index(op: str, a: Expr, b: Expr) -> Expr | None:
 
 
 def cast(x: Expr, dtype: DType) -> Expr:
+    """``x`` as another dtype; between halves and anything but float32 by way of float32."""
     if x.dtype == dtype:
         return x
+    if float32 not in (x.dtype, dtype) and (is_half(x.dtype) or is_half(dtype)):
+        return cast(cast(x, float32), dtype)
     if isinstance(x, Const) and not (is_float(x.dtype) and not is_float(dtype)):
         return const(x.value, dtype)
     return Cast(x, dtype)

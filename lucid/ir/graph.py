@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -18,10 +18,11 @@ from lucid.errors import IRError, LucidError
 from lucid.ir.expr import Axis, Expr
 from lucid.ir.location import Location, Where, here, resolve
 from lucid.ir.operators import Operators
-from lucid.ir.types import Scalar, TensorType, require_addressable
+from lucid.ir.types import HALVES, Scalar, TensorType, float32, require_addressable
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Attrs: TypeAlias = Mapping[str, Any]
+T = TypeVar("T")
 
 #: Every declared operation by name; the parser and the generated tests walk it.
 OPS: dict[str, Op] = {}
@@ -62,6 +63,8 @@ class Op:
     differentiable: ClassVar[bool] = True
     #: True if the value is not a function of inputs and attributes alone, or must stay where it is: passes leave it.
     opaque: ClassVar[bool] = False
+    #: True if elements are only moved or converted, whatever their dtype. All other ops compute halves in float32.
+    moves: ClassVar[bool] = False
 
     def __init__(self) -> None:
         if OPS.setdefault(self.name, self) is not self:
@@ -96,19 +99,46 @@ class Op:
                 self._calls.clear()
             result = self.infer(*types, **attrs)
             require_addressable(self.name, result)
+            if self.widens(types, attrs):
+                raise IRError(f"{self.name} of float16 or bfloat16: cast to float32 first")
             found = self._calls[key] = Call(self, types, attrs, result)
         return found
 
+    def widens(self, types: Iterable[TensorType], attrs: Attrs) -> bool:
+        """True if halves are among the types, operands' or a result's, and must be computed in float32."""
+        return not self.moves and (any(t.dtype in HALVES for t in types) or any(map(_names_half, attrs.values())))
+
     def __call__(self, *inputs: Node, **attrs: Any) -> Node:
         """A node that applies this op to nodes, at the user's current line."""
-        call = self.call(tuple([x.type for x in inputs]), attrs)
-        return Node(call, inputs, here())
+        types = tuple([x.type for x in inputs])
+        if self.widens(types, attrs):
+            return in_float32(self, inputs, attrs, _node)
+        return Node(self.call(types, attrs), inputs, here())
 
     def __repr__(self) -> str:
         return self.name
 
     def __reduce__(self) -> tuple[Any, ...]:
         return OPS.__getitem__, (self.name,)
+
+
+def _node(op: Op, *inputs: Node, **attrs: Any) -> Node:
+    return op(*inputs, **attrs)
+
+
+def _names_half(attribute: Any) -> bool:
+    return isinstance(attribute, np.dtype) and attribute in HALVES
+
+
+def in_float32(op: Op, inputs: Sequence[Any], attrs: Attrs, apply: Callable[..., T]) -> T:
+    """``op`` on halves: operands widened to float32, and the result rounded to the dtype that ``infer`` says.
+
+    ``apply`` applies an op to ``inputs``, nodes or tensors.
+    """
+    result = op.infer(*[x.type for x in inputs], **attrs)
+    wide = [apply(OPS["cast"], x, dtype=float32) if x.type.dtype in HALVES else x for x in inputs]
+    value = apply(op, *wide, **{k: float32 if _names_half(v) else v for k, v in attrs.items()})
+    return apply(OPS["cast"], value, dtype=result.dtype) if result.dtype in HALVES else value
 
 
 def attrs_key(attrs: Attrs) -> tuple[Any, ...]:

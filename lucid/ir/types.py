@@ -7,12 +7,18 @@ what lets eager calls look up their inferred result in a dictionary.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
 from typing import Any, ClassVar, TypeAlias
 from weakref import WeakValueDictionary
 
 import numpy as np
 
 from lucid.errors import DTypeError, ShapeError
+
+ml_dtypes: Any = None
+with suppress(ImportError):  # bfloat16 is not NumPy's own
+    ml_dtypes = import_module("ml_dtypes")
 
 DType: TypeAlias = np.dtype[Any]
 Shape: TypeAlias = tuple[int, ...]
@@ -28,6 +34,9 @@ uint32: DType = np.dtype(np.uint32)
 uint64: DType = np.dtype(np.uint64)
 float32: DType = np.dtype(np.float32)
 float64: DType = np.dtype(np.float64)
+float16: DType = np.dtype(np.float16)
+#: None where the package ml_dtypes is not installed.
+bfloat16: DType | None = None if ml_dtypes is None else np.dtype(ml_dtypes.bfloat16)
 
 #: Short names used in IR texts, in promotion order.
 SHORT_NAMES: dict[DType, str] = {
@@ -41,8 +50,14 @@ SHORT_NAMES: dict[DType, str] = {
     uint64: "u64",
     float32: "f32",
     float64: "f64",
+    float16: "f16",
 }
+if bfloat16 is not None:
+    SHORT_NAMES[bfloat16] = "bf16"
 BY_SHORT_NAME: dict[str, DType] = {name: dtype for dtype, name in SHORT_NAMES.items()}
+
+#: Floats that are stored and moved as they are, and computed with in float32.
+HALVES: frozenset[DType] = frozenset(d for d in (float16, bfloat16) if d is not None)
 
 
 def as_dtype(value: object) -> DType:
@@ -59,6 +74,8 @@ def as_dtype(value: object) -> DType:
         return float32
     if isinstance(value, str) and value in BY_SHORT_NAME:
         return BY_SHORT_NAME[value]
+    if bfloat16 is None and value in ("bfloat16", "bf16"):
+        raise missing_bfloat16()
     try:  # NumPy would take None for float64
         dtype: DType | None = None if value is None else np.dtype(value)  # type: ignore[call-overload]  # any object
     except (TypeError, ValueError, SyntaxError):
@@ -70,8 +87,28 @@ def as_dtype(value: object) -> DType:
     return dtype
 
 
+def missing_bfloat16() -> DTypeError:
+    """The error for a wish for bfloat16 where there is none."""
+    return DTypeError("bfloat16 needs the package ml_dtypes", op="dtype", hint="pip install ml_dtypes")
+
+
+def kind_of(dtype: DType) -> str:
+    """``dtype.kind``, and "f" for bfloat16: NumPy gives types from other packages the kind V."""
+    return "f" if is_float(dtype) else dtype.kind
+
+
 def is_float(dtype: DType) -> bool:
-    return dtype.kind == "f"
+    return dtype.kind == "f" or (dtype.kind == "V" and dtype in HALVES)
+
+
+def is_half(dtype: DType) -> bool:
+    """True for float16 and bfloat16."""
+    return dtype in HALVES
+
+
+def limits_of(dtype: DType) -> Any:
+    """``eps``, ``max``, ``tiny`` and the other limits of a floating dtype."""
+    return np.finfo(dtype) if dtype.kind == "f" else ml_dtypes.finfo(dtype)
 
 
 def is_integer(dtype: DType) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 from lucid import linalg, random
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from lucid.functions.arguments import fail, int_of, number_of
+from lucid.ir.types import is_float
 from lucid.tensor import Tensor
 
 __all__ = [
@@ -55,7 +56,7 @@ def _tensor(op: str, tensor: Any) -> Tensor:
 
 def _checked(op: str, given: Any) -> Tensor:
     tensor = _tensor(op, given)
-    if tensor.dtype.kind != "f":
+    if not is_float(tensor.dtype):
         fail(DTypeError(f"tensor has dtype {tensor.dtype.name}, but random values need a floating one", op=op))
     return tensor
 

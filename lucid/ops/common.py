@@ -12,7 +12,7 @@ import numpy as np
 
 from lucid.errors import ArgumentError, DTypeError, ShapeError
 from lucid.ir.graph import OPS, Array, Node, scalar
-from lucid.ir.types import SHORT_NAMES, DType, Shape, TensorType, is_float
+from lucid.ir.types import SHORT_NAMES, DType, Shape, TensorType, is_float, kind_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,9 +47,9 @@ _KIND_NAMES = {"b": "bool", "i": "signed integer", "u": "unsigned integer", "f":
 
 
 def require_kind(op: str, kinds: str, **types: TensorType) -> None:
-    """Every argument's ``dtype.kind`` is one of the letters of ``kinds``."""
+    """Every argument's ``kind_of(dtype)`` is one of the letters of ``kinds``."""
     for name, t in types.items():
-        if t.dtype.kind not in kinds:
+        if kind_of(t.dtype) not in kinds:
             allowed = " or ".join(_KIND_NAMES[k] for k in kinds)
             raise DTypeError(
                 f"{name} has dtype {t.dtype.name}, but it must be {allowed}",

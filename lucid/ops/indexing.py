@@ -58,6 +58,7 @@ class Take(Op):
     """Elements of ``x`` along ``axis`` at integer positions: the shape of ``indices`` replaces that axis."""
 
     name = "take"
+    moves = True
 
     def infer(self, x: TensorType, indices: TensorType, *, axis: int) -> TensorType:
         if not 0 <= axis < x.ndim:

@@ -27,6 +27,7 @@ class Constant(Op):
     """One number everywhere, or a flat tuple of numbers in C order, as a tensor of ``shape`` and ``dtype``."""
 
     name = "constant"
+    moves = True
 
     def infer(self, *, value: Value, shape: Shape, dtype: DType) -> TensorType:
         require_supported(self.name, dtype)
@@ -137,6 +138,8 @@ class Iota(Op):
 
 class _Mark(Op):
     """The operand's value, unchanged."""
+
+    moves = True
 
     def infer(self, x: TensorType) -> TensorType:
         return x

@@ -129,6 +129,7 @@ class Where(Op):
     """``a`` where the bool ``condition`` holds, else ``b``; the three broadcast together."""
 
     name = "where"
+    moves = True
 
     def infer(self, condition: TensorType, a: TensorType, b: TensorType) -> TensorType:
         require_kind(self.name, "b", condition=condition)

@@ -25,6 +25,7 @@ class Reshape(Op):
     """The same elements in C order under another shape of the same size."""
 
     name = "reshape"
+    moves = True
 
     def infer(self, x: TensorType, *, shape: Shape) -> TensorType:
         if min(shape, default=0) < 0:
@@ -108,6 +109,7 @@ class Transpose(Op):
     """Axes reordered: axis ``k`` of the result is axis ``perm[k]`` of ``x``."""
 
     name = "transpose"
+    moves = True
 
     def infer(self, x: TensorType, *, perm: Ints) -> TensorType:
         if sorted(perm) != list(range(x.ndim)):
@@ -155,6 +157,7 @@ class BroadcastTo(Op):
     """``x`` repeated along new leading axes and along its axes of size 1."""
 
     name = "broadcast_to"
+    moves = True
 
     def infer(self, x: TensorType, *, shape: Shape) -> TensorType:
         tail = shape[len(shape) - x.ndim :]
@@ -199,6 +202,7 @@ class Flip(Op):
     """The order of elements reversed along ``axes``."""
 
     name = "flip"
+    moves = True
 
     def infer(self, x: TensorType, *, axes: Ints) -> TensorType:
         require_axes(self.name, x, axes)

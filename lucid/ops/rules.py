@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from lucid.ir.graph import Node
 from lucid.ir.rewrite import Apply, Rule, Value, declare, literal
-from lucid.ir.types import DType, Shape, bool_, is_float, is_integer
+from lucid.ir.types import DType, Shape, bool_, is_float, is_integer, limits_of
 from lucid.ops.leaf import constant
 from lucid.ops.logic import where
 from lucid.ops.movement import broadcast_to, flip, reshape, transpose
@@ -149,18 +149,16 @@ declare(
 
 # --- casts ------------------------------------------------------------------------------------------------------------
 
-_MANTISSA = {4: 24, 8: 53}
-
 
 def holds_exactly(wide: DType, narrow: DType) -> bool:
     """True if every value of ``narrow`` is a value of ``wide``."""
     if bool_ in (narrow, wide):
         return narrow == bool_
     if is_float(narrow):
-        return is_float(wide) and wide.itemsize >= narrow.itemsize
+        return wide == narrow or (is_float(wide) and wide.itemsize >= max(narrow.itemsize, 4))
     bits = 8 * narrow.itemsize - (narrow.kind == "i")
     if is_float(wide):
-        return bits <= _MANTISSA[wide.itemsize]
+        return bits <= int(limits_of(wide).nmant) + 1
     return bits <= 8 * wide.itemsize - (wide.kind == "i") and (narrow.kind == "u" or wide.kind == "i")
 
 

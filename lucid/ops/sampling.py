@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lucid.ir.graph import Array
-from lucid.ir.types import DType, bool_, float32, int32, is_float, uint8
+from lucid.ir.types import DType, bool_, float32, int32, is_float, limits_of, uint8
 
 #: The dtype that stands for each ``dtype.kind`` in samples.
 BY_KIND: dict[str, DType] = {"f": float32, "i": int32, "u": uint8, "b": bool_}
@@ -57,8 +57,9 @@ def special(dtype: DType) -> Array:
     if not is_float(dtype):
         ends = np.iinfo(dtype)
         return np.array([0, 1, 2, 3, 7, ends.max, ends.min, ends.max - 1, ends.min + 1], dtype)
-    ends_ = np.finfo(dtype)
-    values = [np.nan, np.inf, ends_.max, 1e4, 88.0, 2.5, 1.5, 1.0, 0.5, ends_.eps, ends_.tiny, 0.0]
+    ends_ = limits_of(dtype)
+    largest, eps, tiny = float(ends_.max), float(ends_.eps), float(ends_.tiny)
+    values = [np.nan, np.inf, largest, 1e4, 88.0, 2.5, 1.5, 1.0, 0.5, eps, tiny, 0.0]
     return np.array([*values, *(-v for v in values)], dtype)
 
 

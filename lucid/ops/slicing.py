@@ -24,6 +24,7 @@ class Slice(Op):
     """Every ``step``-th element from ``start`` up to, not including, ``stop``, along each axis."""
 
     name = "slice"
+    moves = True
 
     def infer(self, x: TensorType, *, start: Ints, stop: Ints, step: Ints) -> TensorType:
         require_length(self.name, x, start=start, stop=stop, step=step)
@@ -90,6 +91,7 @@ class Pad(Op):
     """``low`` and ``high`` elements of ``value`` at the ends of each axis, ``interior`` between neighbours."""
 
     name = "pad"
+    moves = True
 
     def infer(self, x: TensorType, *, low: Ints, high: Ints, interior: Ints, value: Scalar) -> TensorType:
         require_length(self.name, x, low=low, high=high, interior=interior)
@@ -162,6 +164,7 @@ class Concat(Op):
     """The operands end to end along ``axis``; their other sizes are equal."""
 
     name = "concat"
+    moves = True
 
     def infer(self, *xs: TensorType, axis: int) -> TensorType:
         if not xs:

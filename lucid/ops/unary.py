@@ -13,7 +13,19 @@ import numpy as np
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError
 from lucid.ir.expr import Axis, Expr, Operand, binary, select, unary
 from lucid.ir.graph import OPS, Array, BadSample, Node, Op, Sample
-from lucid.ir.types import DType, Scalar, TensorType, bool_, float32, float64, int32, int64, is_float, uint8
+from lucid.ir.types import (
+    DType,
+    Scalar,
+    TensorType,
+    bool_,
+    float32,
+    float64,
+    int32,
+    int64,
+    is_float,
+    is_half,
+    uint8,
+)
 from lucid.ops.common import as_array, quiet, require_kind, require_supported, zero
 from lucid.ops.elementwise import UnaryOp
 from lucid.ops.sampling import SHAPES, positive, smooth, special
@@ -349,10 +361,12 @@ class Clip(Op):
 class Cast(Op):
     """``x`` as another dtype. Floats become integers by truncation, truth values by ``x != 0``.
 
-    A float outside the integer dtype's range, or NaN, has no defined integer value.
+    A float outside the integer dtype's range, or NaN, has no defined integer value. Halves become other dtypes, and
+    others halves, by way of float32.
     """
 
     name = "cast"
+    moves = True
 
     def infer(self, x: TensorType, *, dtype: DType) -> TensorType:
         require_supported(self.name, dtype)
@@ -360,6 +374,8 @@ class Cast(Op):
 
     @quiet
     def evaluate(self, x: Array, *, dtype: DType) -> Array:
+        if is_half(x.dtype) or is_half(dtype):
+            x = x.astype(float32, copy=False)
         return x.astype(dtype)
 
     def vjp(self, node: Node, g: Node) -> tuple[Node | None]:
@@ -368,7 +384,9 @@ class Cast(Op):
 
     def compute(self, out: tuple[Axis, ...], x: Operand, *, dtype: DType) -> Expr:
         value = x.broadcast(out)
-        return value.ne(0) if dtype == bool_ and x.dtype != bool_ else value.cast(dtype)
+        if is_half(x.dtype):
+            value = value.cast(float32)
+        return value.ne(0) if dtype == bool_ and value.dtype != bool_ else value.cast(dtype)
 
     def samples(self, rng: np.random.Generator) -> Iterable[Sample]:
         for shape in SHAPES:
@@ -384,7 +402,7 @@ class Cast(Op):
 
     def bad_samples(self) -> Iterable[BadSample]:
         x = TensorType((3,), float32)
-        for bad in (np.dtype(np.complex64), np.dtype(np.float16)):
+        for bad in (np.dtype(np.complex64), np.dtype(np.complex128)):
             yield BadSample((x,), {"dtype": bad}, DTypeError, ("cast", bad.name, "float32"))
 
 

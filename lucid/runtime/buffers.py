@@ -15,7 +15,7 @@ import numpy as np
 
 from lucid.ir.graph import Array
 from lucid.ir.memory import ALIGNED_OUTPUT
-from lucid.ir.types import DType
+from lucid.ir.types import DType, is_half
 
 #: Bytes from which an array's memory is kept for the next one; the C library recycles smaller ones itself.
 SMALLEST = ALIGNED_OUTPUT
@@ -40,7 +40,7 @@ class _Lease:
         self.block = block
         self.__array_interface__ = {
             "shape": shape,
-            "typestr": dtype.str,
+            "typestr": "<u2" if is_half(dtype) else dtype.str,
             "data": (block.ctypes.data + -block.ctypes.data % 64, False),
             "version": 3,
         }
@@ -67,7 +67,8 @@ def empty(shape: Sequence[int], dtype: DType) -> Array:
         except MemoryError:
             release()
             block = np.empty(size, np.uint8)
-    return np.asarray(_Lease(block, tuple(shape), dtype))
+    array = np.asarray(_Lease(block, tuple(shape), dtype))
+    return array.view(dtype) if is_half(dtype) else array
 
 
 def address(array: Array) -> int:

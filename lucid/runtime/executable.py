@@ -20,6 +20,7 @@ from lucid.codegen.target import Target
 from lucid.errors import IRError
 from lucid.ir.graph import Array, Graph, Node
 from lucid.ir.passes.pipeline import Pipeline
+from lucid.ir.types import is_float
 from lucid.runtime.binary import ARENA, FIRST, PARALLEL, SCRATCH, STATIC, THREADS, Binary
 from lucid.runtime.buffers import SMALLEST, address, empty, release
 from lucid.runtime.fingerprint import graph_key
@@ -291,7 +292,7 @@ class Executable:
             array = last()
             if array is None:
                 array = np.zeros(type.shape, type.dtype)
-                if type.dtype.kind == "f":
+                if is_float(type.dtype):
                     array += rng.standard_normal(type.shape).astype(type.dtype)
             arrays.append(array)
         return arrays

@@ -18,6 +18,7 @@ from lucid.codegen.module import emit_module
 from lucid.codegen.schedule import Schedule
 from lucid.codegen.target import Target
 from lucid.errors import ScheduleError
+from lucid.ir.types import is_float
 from lucid.runtime.disk_cache import disk_cache
 from lucid.runtime.fingerprint import text_key
 from lucid.runtime.jit import compile_module
@@ -65,7 +66,7 @@ class Tuner:
         arrays = []
         for buffer in kernel.buffers:
             array = np.zeros(buffer.size + 64, buffer.dtype)
-            if buffer.dtype.kind == "f":
+            if is_float(buffer.dtype):
                 array += array.dtype.type(0.01)
             arrays.append(array)
         starts = [a.ctypes.data + -a.ctypes.data % 64 for a in arrays]

@@ -12,6 +12,7 @@ import numpy as np
 
 from lucid.errors import ArgumentError, DataError, ShapeError
 from lucid.functions.arguments import fail, int_of, number_of
+from lucid.ir.types import is_float
 from lucid.promotion import as_tensor
 from lucid.tensor import Tensor
 
@@ -91,7 +92,7 @@ class SummaryWriter:
         if array.ndim != 3 or array.shape[0] not in (1, 3):
             rule = "must be (1, H, W) or (3, H, W)"
             fail(ShapeError(f"img_tensor has shape {array.shape}, but it {rule}", op="add_image"))
-        if array.dtype.kind == "f":
+        if is_float(array.dtype):
             array = np.floor(np.clip(array, 0, 1) * 255 + 0.5)
         pixels = np.ascontiguousarray(np.moveaxis(array.astype(np.uint8), 0, -1))
         file = BytesIO()

@@ -68,7 +68,7 @@ def test_tensors_inside_lists() -> None:
         (lambda: lucid.tensor([1, "a"]), ArgumentTypeError, "str"),
         (lambda: lucid.tensor({1: 2}), ArgumentTypeError, "dict"),
         (lambda: lucid.tensor(1 + 2j), ArgumentTypeError, "complex"),
-        (lambda: lucid.tensor(np.ones(2, np.float16)), DTypeError, "float16"),
+        (lambda: lucid.tensor(np.ones(2, np.uint16)), DTypeError, "uint16"),
         (lambda: lucid.tensor(np.array(["a"])), ArgumentTypeError, "numbers"),
         (lambda: lucid.tensor(np.array([None])), ArgumentTypeError, "numbers"),
         (lambda: lucid.tensor(300, dtype=lucid.uint8), ArgumentError, "uint8"),
@@ -82,7 +82,7 @@ def test_tensors_inside_lists() -> None:
         (lambda: lucid.arange("a"), ArgumentTypeError, "stop"),
         (lambda: lucid.linspace(0, 1, -1), ArgumentError, "num=-1"),
         (lambda: lucid.from_numpy([1.0]), ArgumentTypeError, "list"),
-        (lambda: lucid.from_numpy(np.ones(2, np.float16)), DTypeError, "float16"),
+        (lambda: lucid.from_numpy(np.ones(2, np.uint16)), DTypeError, "uint16"),
     ],
 )
 def test_refusals(make: object, error: type[Exception], words: str) -> None:

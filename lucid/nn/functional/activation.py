@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lucid import ops
 from lucid.eager import apply
 from lucid.errors import ArgumentError, ShapeError
@@ -19,7 +17,8 @@ from lucid.functions.elementwise import erf, exp, expm1, log, log1p, relu, sigmo
 from lucid.functions.indexing import one_hot
 from lucid.functions.reductions import log_softmax, softmax
 from lucid.functions.trigonometry import tanh
-from lucid.promotion import as_tensor, floating
+from lucid.ir.types import limits_of
+from lucid.promotion import as_tensor, floating, rounded_once
 from lucid.random import next_key
 
 if TYPE_CHECKING:
@@ -126,6 +125,7 @@ def rrelu(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool
     return where(x > 0, x, x * slope)
 
 
+@rounded_once
 def elu(input: Any, alpha: float = 1.0) -> Tensor:
     """``x`` where positive, else ``alpha * (exp(x) - 1)``.
 
@@ -140,6 +140,7 @@ def elu(input: Any, alpha: float = 1.0) -> Tensor:
     return where(x > 0, x, expm1(minimum(x, 0.0)) * float(number_of("elu", "alpha", alpha)))
 
 
+@rounded_once
 def celu(input: Any, alpha: float = 1.0) -> Tensor:
     """``x`` where positive, else ``alpha * (exp(x / alpha) - 1)``: Barron, arXiv:1704.07483.
 
@@ -156,6 +157,7 @@ def celu(input: Any, alpha: float = 1.0) -> Tensor:
     return where(x > 0, x, expm1(minimum(x, 0.0) / a) * a)
 
 
+@rounded_once
 def selu(input: Any) -> Tensor:
     """``elu`` scaled so that layers keep mean 0 and variance 1 (Klambauer et al., arXiv:1706.02515).
 
@@ -166,6 +168,7 @@ def selu(input: Any) -> Tensor:
     return elu(_input("selu", input), _SELU_ALPHA) * _SELU_SCALE
 
 
+@rounded_once
 def silu(input: Any) -> Tensor:
     """``x * sigmoid(x)``.
 
@@ -177,6 +180,7 @@ def silu(input: Any) -> Tensor:
     return x * sigmoid(x)
 
 
+@rounded_once
 def mish(input: Any) -> Tensor:
     """``x * tanh(softplus(x))``: Misra, arXiv:1908.08681.
 
@@ -188,6 +192,7 @@ def mish(input: Any) -> Tensor:
     return x * tanh(softplus(x))
 
 
+@rounded_once
 def gelu(input: Any, approximate: str = "none") -> Tensor:
     """``x`` times the normal distribution's probability of being below ``x``: Hendrycks & Gimpel, arXiv:1606.08415.
 
@@ -209,6 +214,7 @@ def gelu(input: Any, approximate: str = "none") -> Tensor:
     return x * (tanh((x + x * x * x * 0.044715) * 0.7978845608028654) + 1.0) * 0.5
 
 
+@rounded_once
 def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """``log(1 + exp(beta * x)) / beta``, without overflow; ``x`` itself where ``beta * x`` is above ``threshold``.
 
@@ -228,6 +234,7 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     return where(scaled > limit, x, soft if b == 1 else soft / b)
 
 
+@rounded_once
 def logsigmoid(input: Any) -> Tensor:
     """``log(sigmoid(x))``, without overflow.
 
@@ -239,6 +246,7 @@ def logsigmoid(input: Any) -> Tensor:
     return minimum(x, 0.0) - log1p(exp(-x.abs()))
 
 
+@rounded_once
 def hardsigmoid(input: Any) -> Tensor:
     """``x / 6 + 1/2`` between 0 and 1.
 
@@ -249,6 +257,7 @@ def hardsigmoid(input: Any) -> Tensor:
     return relu6(_input("hardsigmoid", input) + 3.0) / 6.0
 
 
+@rounded_once
 def hardswish(input: Any) -> Tensor:
     """``x * hardsigmoid(x)``: MobileNetV3's activation (Howard et al., arXiv:1905.02244).
 
@@ -288,6 +297,7 @@ def softshrink(input: Any, lambd: float = 0.5) -> Tensor:
     return where(x > size, x - size, where(x < -size, x + size, x * 0.0))
 
 
+@rounded_once
 def softsign(input: Any) -> Tensor:
     """``x / (1 + |x|)``.
 
@@ -299,6 +309,7 @@ def softsign(input: Any) -> Tensor:
     return x / (x.abs() + 1.0)
 
 
+@rounded_once
 def tanhshrink(input: Any) -> Tensor:
     """``x - tanh(x)``.
 
@@ -325,6 +336,7 @@ def threshold(input: Any, threshold: float, value: float) -> Tensor:
     return where(x <= limit, number_of("threshold", "value", value), x)
 
 
+@rounded_once
 def glu(input: Any, dim: int = -1) -> Tensor:
     """The first half of a dimension times the sigmoid of the second: Dauphin et al., arXiv:1612.08083.
 
@@ -346,6 +358,7 @@ def glu(input: Any, dim: int = -1) -> Tensor:
     return first * sigmoid(second)
 
 
+@rounded_once
 def softmin(input: Any, dim: int = -1, *, dtype: object = None) -> Tensor:
     """``softmax(-x)`` along a dimension.
 
@@ -359,6 +372,7 @@ def softmin(input: Any, dim: int = -1, *, dtype: object = None) -> Tensor:
     return softmax(-_input("softmin", input), dim, dtype=dtype)
 
 
+@rounded_once
 def gumbel_softmax(logits: Any, tau: float = 1.0, hard: bool = False, dim: int = -1) -> Tensor:
     """A random choice along ``dim``, softened: ``softmax((logits + g) / tau)`` with Gumbel noise ``g``.
 
@@ -383,7 +397,7 @@ def gumbel_softmax(logits: Any, tau: float = 1.0, hard: bool = False, dim: int =
         fail(ArgumentError(f"tau={tau!r} must be above 0", op=op))
     drawn = apply(ops.random_uniform, next_key(), shape=x.shape, dtype=x.dtype)
     # 1 - u lies in (0, 1]; its logarithm is kept from 0, whose own would be infinite.
-    waits = clamp_min(-log1p(-drawn), float(np.finfo(x.dtype).tiny))
+    waits = clamp_min(-log1p(-drawn), float(limits_of(x.dtype).tiny))
     soft = softmax((x - log(waits)) / heat, dim)
     if not hard:
         return soft

@@ -12,9 +12,10 @@ from lucid.functions.arguments import fail, int_of, is_several
 from lucid.functions.gathering import gather
 from lucid.functions.linalg import matmul
 from lucid.functions.movement import stack
+from lucid.ir.types import is_float
 from lucid.nn.functional.arguments import images
 from lucid.nn.functional.pooling import largest, means, windows_of
-from lucid.promotion import as_tensor
+from lucid.promotion import as_tensor, rounded_once
 
 if TYPE_CHECKING:
     from lucid.ir.graph import Array
@@ -74,7 +75,7 @@ def along(x: Tensor, axis: int, table: Array) -> Tensor:
 
 def _adaptive_avg(op: str, rank: int, input: Any, output_size: Any) -> Tensor:
     x, alone, size = _adaptive(op, rank, input, output_size)
-    if x.dtype.kind != "f":
+    if not is_float(x.dtype):
         fail(DTypeError(f"input has dtype {x.dtype.name}, but it must be floating", op=op))
     window = _even(x, size)
     if set(size) == {1}:
@@ -111,6 +112,7 @@ def _first(x: Tensor, at: Tensor, axis: int, begin: int, end: int) -> tuple[Tens
     return values, gather(at[where], axis, chosen.unsqueeze(axis)).squeeze(axis)
 
 
+@rounded_once
 def adaptive_avg_pool1d(input: Any, output_size: Any) -> Tensor:
     """The means of windows of lines ``(N, C, L)`` or ``(C, L)`` that together cover them.
 
@@ -130,6 +132,7 @@ def adaptive_avg_pool1d(input: Any, output_size: Any) -> Tensor:
     return _adaptive_avg("adaptive_avg_pool1d", 1, input, output_size)
 
 
+@rounded_once
 def adaptive_avg_pool2d(input: Any, output_size: Any) -> Tensor:
     """The means of windows of images ``(N, C, H, W)`` or ``(C, H, W)`` that together cover them.
 
@@ -149,6 +152,7 @@ def adaptive_avg_pool2d(input: Any, output_size: Any) -> Tensor:
     return _adaptive_avg("adaptive_avg_pool2d", 2, input, output_size)
 
 
+@rounded_once
 def adaptive_avg_pool3d(input: Any, output_size: Any) -> Tensor:
     """The means of windows of volumes ``(N, C, D, H, W)`` or ``(C, D, H, W)`` that together cover them.
 

@@ -14,11 +14,11 @@ from lucid.functions.diagonals import tril
 from lucid.functions.linalg import matmul
 from lucid.functions.movement import broadcast_to, concat, reshape
 from lucid.functions.reductions import softmax
-from lucid.ir.types import bool_
+from lucid.ir.types import bool_, is_float
 from lucid.nn.functional.arguments import one_dtype
 from lucid.nn.functional.dropout import dropout
 from lucid.nn.functional.linear import linear
-from lucid.promotion import as_tensor, cast
+from lucid.promotion import as_tensor, cast, rounded_once
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]
 
 
+@rounded_once
 def scaled_dot_product_attention(
     query: Any,
     key: Any,
@@ -108,6 +109,7 @@ class Attended(NamedTuple):
     weights: Tensor | None
 
 
+@rounded_once
 def multi_head_attention_forward(
     query: Any,
     key: Any,
@@ -273,6 +275,6 @@ def _numbers(op: str, name: str, mask: Any, like: Tensor) -> Tensor:
     given = as_tensor(mask, op, name)
     if given.dtype.kind == "b":
         return where(given, full((), float("-inf"), dtype=like.dtype), 0.0)
-    if given.dtype.kind != "f":
+    if not is_float(given.dtype):
         fail(DTypeError(f"{name} has dtype {given.dtype.name}, but it must be bool or floating", op=op))
     return cast(given, like.dtype)

@@ -14,9 +14,9 @@ from lucid.functions.comparison import where
 from lucid.functions.indexing import one_hot
 from lucid.functions.reductions import log_softmax
 from lucid.functions.scans import cumsum
-from lucid.ir.types import bool_, int64
+from lucid.ir.types import bool_, int64, is_float
 from lucid.nn.functional.loss import Reduction, reduced
-from lucid.promotion import as_tensor, floating
+from lucid.promotion import as_tensor, floating, rounded_once
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["cross_entropy", "multi_margin_loss", "multilabel_margin_loss", "nll_loss"]
 
 
+@rounded_once
 def cross_entropy(
     input: Any,
     target: Any,
@@ -61,7 +62,7 @@ def cross_entropy(
     axis = 0 if input.ndim == 1 else 1
     log_probabilities = log_softmax(floating(input), axis)
     weights = _class_weights(op, weight, log_probabilities, axis)
-    if target.dtype.kind == "f":
+    if is_float(target.dtype):
         if target.shape != input.shape:
             fail(
                 ShapeError(
@@ -78,6 +79,7 @@ def cross_entropy(
     return _from_classes(op, log_probabilities, target, axis, weights, reduction, ignore_index, label_smoothing)
 
 
+@rounded_once
 def nll_loss(
     input: Any, target: Any, weight: Any = None, *, reduction: Reduction = "mean", ignore_index: int = -100
 ) -> Tensor:
@@ -99,6 +101,7 @@ def nll_loss(
     return _from_classes(op, input, target, axis, weights, reduction, ignore_index, 0.0)
 
 
+@rounded_once
 def multi_margin_loss(
     input: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None, reduction: Reduction = "mean"
 ) -> Tensor:
@@ -136,6 +139,7 @@ def multi_margin_loss(
     return reduced(op, where(hot, 0.0, missing).sum(-1) / max(x.shape[-1], 1), reduction)
 
 
+@rounded_once
 def multilabel_margin_loss(input: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
     """How much less than 1 the score of each target exceeds that of each class that is none, averaged over classes.
 

@@ -17,7 +17,7 @@ from lucid.nn.functional.arguments import Pair, images, one_dtype, paddings, per
 from lucid.nn.functional.windows import cut, placed, seen
 from lucid.ops.common import require_float
 from lucid.ops.conv import check_groups, output_size
-from lucid.promotion import as_tensor
+from lucid.promotion import as_tensor, rounded_once
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -28,6 +28,7 @@ _Sizes = tuple[int, ...]
 _KERNEL = {1: "kL", 2: "kH, kW", 3: "kD, kH, kW"}
 
 
+@rounded_once
 def conv1d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Tensor:
@@ -52,6 +53,7 @@ def conv1d(
     return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
+@rounded_once
 def conv2d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Tensor:
@@ -76,6 +78,7 @@ def conv2d(
     return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
+@rounded_once
 def conv3d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Tensor:
@@ -168,6 +171,7 @@ def _volumes(
     return y.reshape(n, depth, o, *y.shape[2:]).swapaxes(1, 2)
 
 
+@rounded_once
 def conv_transpose1d(
     input: Any,
     weight: Any,
@@ -203,6 +207,7 @@ def conv_transpose1d(
     return _conv_transpose(op, 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@rounded_once
 def conv_transpose2d(
     input: Any,
     weight: Any,
@@ -237,6 +242,7 @@ def conv_transpose2d(
     return _conv_transpose(op, 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@rounded_once
 def conv_transpose3d(
     input: Any,
     weight: Any,

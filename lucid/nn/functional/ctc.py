@@ -18,7 +18,7 @@ from lucid.functions.movement import broadcast_to, concat, reshape, stack
 from lucid.functions.reductions import logsumexp
 from lucid.ir.types import int64
 from lucid.nn.functional.loss import Reduction, reduced
-from lucid.promotion import as_tensor, cast, floating
+from lucid.promotion import as_tensor, cast, floating, rounded_once
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -29,6 +29,7 @@ __all__ = ["ctc_loss"]
 _NEVER = -1e30
 
 
+@rounded_once
 def ctc_loss(
     log_probs: Any,
     targets: Any,

@@ -13,7 +13,7 @@ from lucid.functions.elementwise import sqrt
 from lucid.functions.indexing import take
 from lucid.functions.movement import broadcast_to
 from lucid.functions.norms import vector_norm
-from lucid.promotion import as_tensor, floating
+from lucid.promotion import as_tensor, floating, rounded_once
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["cosine_similarity", "normalize", "pairwise_distance", "pdist"]
 
 
+@rounded_once
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """``x`` divided by its ``p``-norm along a dimension, or by ``eps`` where that is larger.
 
@@ -35,6 +36,7 @@ def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> T
     return x / clamp_min(vector_norm(x, p, dim, keepdim=True), float(number_of("normalize", "eps", eps)))
 
 
+@rounded_once
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """The ``p``-norm of ``x1 - x2 + eps`` along the last dimension: ``(N, D)`` or ``(D,)`` each, broadcast.
 
@@ -51,6 +53,7 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
     return vector_norm(a - b + float(number_of(op, "eps", eps)), p, -1, keepdim=keepdim)
 
 
+@rounded_once
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between vectors along a dimension; lengths below ``eps`` count as ``eps``.
 
@@ -71,6 +74,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tens
     return products.sum(dim) / (lengths[0] * lengths[1])
 
 
+@rounded_once
 def pdist(input: Any, p: float = 2.0) -> Tensor:
     """The ``p``-norm of ``input[i] - input[j]`` for all ``i < j``: ``(N, D)`` to ``(N * (N - 1) / 2,)``.
 

@@ -9,12 +9,13 @@ from lucid.functions.arguments import fail
 from lucid.functions.linalg import matmul
 from lucid.functions.movement import reshape, transpose
 from lucid.nn.functional.arguments import one_dtype, with_bias
-from lucid.promotion import as_tensor
+from lucid.promotion import as_tensor, rounded_once
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
 
+@rounded_once
 def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     """``input @ weight.T + bias``: input ``(..., in)``, weight ``(out, in)``, bias ``(out,)``, all of one dtype.
 
@@ -41,6 +42,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     return with_bias("linear", matmul(input, transpose(weight)), bias, weight.shape[0], -1)
 
 
+@rounded_once
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Tensor:
     """``input1 @ weight[k] @ input2 + bias[k]`` for each output ``k``.
 

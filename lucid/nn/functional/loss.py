@@ -18,7 +18,7 @@ from lucid.functions.elementwise import exp, log, log1p, sqrt
 from lucid.functions.movement import broadcast_to
 from lucid.nn.functional.activation import logsigmoid, softplus
 from lucid.nn.functional.distance import pairwise_distance
-from lucid.promotion import as_tensor, cast, floating
+from lucid.promotion import as_tensor, cast, floating, rounded_once
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -68,6 +68,7 @@ def _weighted(op: str, loss: Tensor, weight: Any) -> Tensor:
     return loss * broadcast_to(factors, loss.shape)
 
 
+@rounded_once
 def mse_loss(input: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
     """The squared difference of two tensors of one shape, averaged, summed, or element by element.
 
@@ -84,6 +85,7 @@ def mse_loss(input: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
     return reduced("mse_loss", difference * difference, reduction)
 
 
+@rounded_once
 def l1_loss(input: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
     """The absolute difference of two tensors of one shape, averaged, summed, or element by element.
 
@@ -99,6 +101,7 @@ def l1_loss(input: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
     return reduced("l1_loss", (input - target).abs(), reduction)
 
 
+@rounded_once
 def smooth_l1_loss(input: Any, target: Any, reduction: Reduction = "mean", beta: float = 1.0) -> Tensor:
     """The absolute difference less ``beta / 2``, and a parabola below ``beta``: Girshick, arXiv:1504.08083.
 
@@ -119,6 +122,7 @@ def smooth_l1_loss(input: Any, target: Any, reduction: Reduction = "mean", beta:
     return reduced(op, where(size < width, size * size * 0.5 / width, size - 0.5 * width), reduction)
 
 
+@rounded_once
 def huber_loss(input: Any, target: Any, reduction: Reduction = "mean", delta: float = 1.0) -> Tensor:
     """Half the squared difference up to ``delta``, and a straight line beyond: Huber 1964.
 
@@ -139,6 +143,7 @@ def huber_loss(input: Any, target: Any, reduction: Reduction = "mean", delta: fl
     return reduced(op, where(size <= width, size * size * 0.5, (size - 0.5 * width) * width), reduction)
 
 
+@rounded_once
 def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction: Reduction = "mean") -> Tensor:
     """``-(t * log(x) + (1 - t) * log(1 - x))`` of probabilities ``x``; logarithms count as at least -100.
 
@@ -173,6 +178,7 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction:
     return reduced(op, _weighted(op, -(t * logarithm(x) + (1.0 - t) * logarithm(1.0 - x)), weight), reduction)
 
 
+@rounded_once
 def binary_cross_entropy_with_logits(
     input: Any, target: Any, weight: Any = None, reduction: Reduction = "mean", pos_weight: Any = None
 ) -> Tensor:
@@ -200,6 +206,7 @@ def binary_cross_entropy_with_logits(
     return reduced(op, _weighted(op, (1.0 - t) * x + rest, weight), reduction)
 
 
+@rounded_once
 def kl_div(
     input: Any, target: Any, reduction: Literal["mean", "sum", "none", "batchmean"] = "mean", log_target: bool = False
 ) -> Tensor:
@@ -227,6 +234,7 @@ def kl_div(
     return reduced(op, loss, reduction)
 
 
+@rounded_once
 def poisson_nll_loss(
     input: Any,
     target: Any,
@@ -260,6 +268,7 @@ def poisson_nll_loss(
     return reduced(op, loss, reduction)
 
 
+@rounded_once
 def gaussian_nll_loss(
     input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6, reduction: Reduction = "mean"
 ) -> Tensor:
@@ -301,6 +310,7 @@ def gaussian_nll_loss(
     return reduced(op, loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
 
 
+@rounded_once
 def soft_margin_loss(input: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
     """``log(1 + exp(-t * x))`` of scores and targets -1 or 1.
 
@@ -316,6 +326,7 @@ def soft_margin_loss(input: Any, target: Any, reduction: Reduction = "mean") -> 
     return reduced("soft_margin_loss", softplus(-(target * input), threshold=math.inf), reduction)
 
 
+@rounded_once
 def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, reduction: Reduction = "mean") -> Tensor:
     """Binary cross-entropy of scores ``(N, C)`` or ``(C,)``, averaged over the classes.
 
@@ -337,6 +348,7 @@ def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, red
     return reduced(op, loss.mean(-1), reduction)
 
 
+@rounded_once
 def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, reduction: Reduction = "mean") -> Tensor:
     """``x`` where the target is 1, and what is missing to ``margin`` where it is -1.
 
@@ -354,6 +366,7 @@ def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, reduction
     return reduced(op, where(t != 1, missing, 0.0) + where(t != -1, x, 0.0), reduction)
 
 
+@rounded_once
 def cosine_embedding_loss(
     input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: Reduction = "mean"
 ) -> Tensor:
@@ -388,6 +401,7 @@ def cosine_embedding_loss(
     return reduced(op, where(t == 1, 1.0 - cosine, 0.0) + where(t == -1, apart, 0.0), reduction)
 
 
+@rounded_once
 def margin_ranking_loss(
     input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: Reduction = "mean"
 ) -> Tensor:
@@ -409,6 +423,7 @@ def margin_ranking_loss(
     return reduced(op, clamp_min((b - a) * t + float(number_of(op, "margin", margin)), 0.0), reduction)
 
 
+@rounded_once
 def triplet_margin_loss(
     anchor: Any,
     positive: Any,

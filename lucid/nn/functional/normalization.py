@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lucid.eager import Recorded
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from lucid.functions.arguments import fail, int_of, is_several, number_of
 from lucid.functions.elementwise import sqrt
 from lucid.functions.movement import pad
 from lucid.grad_modes import no_grad
-from lucid.promotion import as_tensor, floating
+from lucid.ir.types import is_float, is_half, limits_of
+from lucid.promotion import as_tensor, cast, floating, rounded_once, widened
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -73,13 +72,16 @@ def batch_norm(
         if t is not None and t.shape != (channels,):
             message = f"{name} has shape {t.shape}, but input has {channels} channels: it must be ({channels},)"
             fail(ShapeError(message, op=op))
+    if is_half(x.dtype):
+        y = batch_norm(widened(x), running_mean, running_var, widened(weight), widened(bias), training, momentum, eps)
+        return cast(y, x.dtype)
     column = (1, -1) + (1,) * (x.ndim - 2)
     if not training:
         if running_mean is None or running_var is None:
             fail(ArgumentError("running_mean and running_var are needed when training=False", op=op))
-        scale = 1.0 / sqrt(running_var + eps)
+        scale: Tensor = 1.0 / sqrt(widened(running_var) + eps)
         scale = scale if weight is None else scale * weight
-        shift = -(running_mean * scale)
+        shift: Tensor = -(widened(running_mean) * scale)
         shift = shift if bias is None else shift + bias
         return x * scale.reshape(column) + shift.reshape(column)
     axes = (0, *range(2, x.ndim))
@@ -99,8 +101,8 @@ def batch_norm(
     if running_mean is not None and running_var is not None:
         with no_grad():
             unbiased = var.reshape(channels) * (count / (count - 1))
-            running_mean.copy_(running_mean * (1.0 - momentum) + mean.reshape(channels) * momentum)
-            running_var.copy_(running_var * (1.0 - momentum) + unbiased * momentum)
+            running_mean.copy_(widened(running_mean) * (1.0 - momentum) + mean.reshape(channels) * momentum)
+            running_var.copy_(widened(running_var) * (1.0 - momentum) + unbiased * momentum)
     y = (x - mean) * scale
     return y if bias is None else y + bias.reshape(column)
 
@@ -109,10 +111,11 @@ def _require_statistic(op: str, name: str, t: Any) -> None:
     """Running statistics are written to: they must be tensors, and able to hold fractions."""
     if not isinstance(t, Recorded):
         fail(ArgumentTypeError(f"{name} must be a tensor, which is updated, not {type(t).__name__}", op=op))
-    if t.dtype.kind != "f":
+    if not is_float(t.dtype):
         fail(DTypeError(f"{name} has dtype {t.dtype.name}, but it must be floating", op=op))
 
 
+@rounded_once
 def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
     """The last dimensions together shifted to mean 0 and scaled to variance 1, then ``* weight + bias``: Ba et al.,
     arXiv:1607.06450.
@@ -139,6 +142,7 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     return _affine(op, y, weight, bias, shape)
 
 
+@rounded_once
 def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Tensor:
     """The last dimensions together scaled to a mean square of 1, then ``* weight``: Zhang & Sennrich, arXiv:1910.07467.
 
@@ -159,10 +163,11 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
     op = "rms_norm"
     x, shape = _ending_in(op, input, normalized_shape)
     axes = tuple(range(x.ndim - len(shape), x.ndim))
-    least = float(np.finfo(x.dtype).eps) if eps is None else number_of(op, "eps", eps, 0)
+    least = float(limits_of(x.dtype).eps) if eps is None else number_of(op, "eps", eps, 0)
     return _affine(op, x * (1.0 / sqrt((x * x).mean(axes, keepdims=True) + least)), weight, None, shape)
 
 
+@rounded_once
 def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
     """Each group of channels of each image shifted to mean 0 and scaled to variance 1, then ``* weight + bias``.
 
@@ -225,6 +230,10 @@ def instance_norm(
     x = floating(as_tensor(input, op, "input"))
     if x.ndim < 3:
         fail(ShapeError(f"input has shape {x.shape}, but it must be (N, C, ...)", op=op))
+    if is_half(x.dtype):
+        affine = widened(weight), widened(bias)
+        y = instance_norm(widened(x), running_mean, running_var, *affine, use_input_stats, momentum, eps)
+        return cast(y, x.dtype)
     if not use_input_stats:
         return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
     images, channels = x.shape[:2]
@@ -241,6 +250,7 @@ def instance_norm(
     return _affine(op, y, weight, bias, (channels,), (1, -1, *(1,) * (x.ndim - 2)))
 
 
+@rounded_once
 def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """Each value divided by ``(k + alpha * mean of squares)**beta`` over ``size`` neighbouring channels: AlexNet's
     normalisation (Krizhevsky et al. 2012).

@@ -18,7 +18,7 @@ from lucid.functions.gathering import gather
 from lucid.nn.functional.arguments import Pair, images, paddings, per_axis
 from lucid.ops.common import require_float
 from lucid.ops.conv import output_size
-from lucid.promotion import as_tensor
+from lucid.promotion import as_tensor, rounded_once
 
 if TYPE_CHECKING:
     from lucid.ir.graph import Array
@@ -412,6 +412,7 @@ def _lp_pool(op: str, rank: int, input: Any, norm_type: Any, kernel_size: Any, s
     return (means.sign() * means.abs().relu() * size) ** (1 / p)
 
 
+@rounded_once
 def lp_pool1d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
     """The ``norm_type``-norm of each window of lines ``(N, C, L)`` or ``(C, L)``, ``(sum x ** p) ** (1 / p)``.
 
@@ -434,6 +435,7 @@ def lp_pool1d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None
     return _lp_pool("lp_pool1d", 1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
+@rounded_once
 def lp_pool2d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
     """The ``norm_type``-norm of each window of images ``(N, C, H, W)`` or ``(C, H, W)``, ``(sum x ** p) ** (1 / p)``.
 
@@ -456,6 +458,7 @@ def lp_pool2d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None
     return _lp_pool("lp_pool2d", 2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
+@rounded_once
 def lp_pool3d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
     """The norm ``(sum x ** p) ** (1 / p)`` of each window of volumes ``(N, C, D, H, W)`` or ``(C, D, H, W)``.
 

@@ -11,7 +11,7 @@ from lucid.errors import ArgumentError, ShapeError
 from lucid.functions.arguments import fail, int_of, is_several, number_of
 from lucid.functions.indexing import take
 from lucid.nn.functional.adaptive_pooling import along, mean_table
-from lucid.promotion import as_tensor, floating
+from lucid.promotion import as_tensor, floating, rounded_once
 
 if TYPE_CHECKING:
     from lucid.ir.graph import Array
@@ -31,6 +31,7 @@ _RANKS = {
 }
 
 
+@rounded_once
 def interpolate(
     input: Any,
     size: Any = None,

@@ -14,8 +14,8 @@ from lucid.functions.gathering import index_add, scatter_reduce
 from lucid.functions.indexing import take
 from lucid.functions.movement import broadcast_to
 from lucid.functions.ordering import searchsorted
-from lucid.ir.types import bool_, int64
-from lucid.promotion import as_tensor, cast
+from lucid.ir.types import bool_, int64, is_float
+from lucid.promotion import as_tensor, cast, rounded_once
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -52,7 +52,7 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Tensor
 
 def _arguments(op: str, input: Any, weight: Any) -> tuple[Tensor, Tensor]:
     at, table = as_tensor(input, op, "input"), as_tensor(weight, op, "weight")
-    if at.dtype.kind == "f" and at.size == 0:
+    if is_float(at.dtype) and at.size == 0:
         at = cast(at, int64)  # an empty list has no dtype of its own
     if at.dtype.kind not in "iu":
         fail(DTypeError(f"input has dtype {at.dtype.name}, but it must hold integers", op=op))
@@ -68,6 +68,7 @@ def _row(op: str, padding_idx: Any, rows: int) -> int:
     return row % rows
 
 
+@rounded_once
 def embedding_bag(
     input: Any,
     weight: Any,
