@@ -86,7 +86,7 @@ class _Arranger:
         self, fixed: Mapping[Node, Layout], outputs: Collection[Node], parameters: Collection[Node], target: Target
     ):
         self.layouts = dict(fixed)
-        self.inputs = frozenset(fixed) - frozenset(outputs)
+        self.fixed = frozenset(fixed)
         self.outputs = outputs
         self.parameters = parameters
         self.target = target
@@ -271,7 +271,7 @@ class _Arranger:
         node = load.source
         assert isinstance(node, Node)
         want = self.layouts[node]
-        if is_windowed(load) and len(node.shape) == 4 and node.shape[1] > 1 and node in self.inputs:
+        if is_windowed(load) and len(node.shape) == 4 and node.shape[1] > 1 and node in self.fixed:
             want = Layout(want.shape, default_order(4), want.low, want.high)
         return self._moved(load, want)
 

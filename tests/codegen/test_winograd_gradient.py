@@ -18,7 +18,7 @@ from lucid.codegen.target import Target
 from lucid.errors import ScheduleError
 from lucid.ir.graph import Array, Graph, input_node
 from lucid.ir.types import type_of
-from lucid.ops import conv2d_weight_grad
+from lucid.ops import conv2d_weight_grad, relu
 from lucid.runtime.executable import build
 
 LEVELS = [t for t in ("avx512", "avx2") if Target.host().supports(Target.of(t))] or ["baseline"]
@@ -192,3 +192,16 @@ def test_the_products_are_multiply_adds_in_registers(level: str) -> None:
     most = max((asm_stats(loop) for loop in inner_loops(body)), key=lambda s: s.fma)
     assert most.fma == schedule.unroll * schedule.tile * schedule.vectors
     assert most.vector_spills == 0
+
+
+def test_an_image_may_leave_the_graph_too() -> None:
+    """It then lies as it must go out, and is copied."""
+    x, g = operands(1, 16, 16, 12, 12, 1)
+    nodes = [input_node(type_of(a)) for a in (x, g)]
+    image = relu(nodes[0])
+    run = build(Graph(nodes, [image, conv2d_weight_grad(image, nodes[1], **attributes(1))]))
+    assert found(run.program)
+    shown, got = run([x, g])
+    np.testing.assert_array_equal(shown, np.maximum(x, 0))
+    exact, error = bound(np.maximum(x, 0), g, 1)
+    assert (np.abs(got - exact) <= error).all()
