@@ -25,10 +25,26 @@ MOST_KEPT = 256 * 1024 * 1024
 
 _PAGE = 4096
 
+
+class _Block:
+    """Memory that comes and goes, and where in it a cache line begins."""
+
+    __slots__ = ("memory", "size", "start")
+
+    def __init__(self, size: int):
+        self.memory = np.empty(size, np.uint8)
+        self.size = size
+        first = address(self.memory)
+        self.start = first + -first % 64
+
+
 #: Blocks that nobody uses, by size, the size that came back last at the end. Operations on lists and dictionaries are
 #: atomic under the interpreter's lock: blocks come back at any time, on any thread, where taking a lock could wait for
 #: oneself. What two threads do at once may forget blocks, which frees them, and never hands one out twice.
-_free: dict[int, list[Array]] = {}
+_free: dict[int, list[_Block]] = {}
+
+#: Bytes that have come back since all that wait were last counted: counting takes time, so not every time.
+_given = 0
 
 
 class _Lease:
@@ -36,12 +52,12 @@ class _Lease:
 
     __slots__ = ("__array_interface__", "block")
 
-    def __init__(self, block: Array, shape: tuple[int, ...], dtype: DType):
+    def __init__(self, block: _Block, shape: tuple[int, ...], dtype: DType):
         self.block = block
         self.__array_interface__ = {
             "shape": shape,
             "typestr": "<u2" if is_half(dtype) else dtype.str,
-            "data": (block.ctypes.data + -block.ctypes.data % 64, False),
+            "data": (block.start, False),
             "version": 3,
         }
 
@@ -63,10 +79,10 @@ def empty(shape: Sequence[int], dtype: DType) -> Array:
         block = _free[size].pop()
     except (KeyError, IndexError):
         try:
-            block = np.empty(size, np.uint8)
+            block = _Block(size)
         except MemoryError:
             release()
-            block = np.empty(size, np.uint8)
+            block = _Block(size)
     array = np.asarray(_Lease(block, tuple(shape), dtype))
     return array.view(dtype) if is_half(dtype) else array
 
@@ -79,12 +95,18 @@ def address(array: Array) -> int:
         return int(array.ctypes.data)
 
 
-def give(block: Array) -> None:
+def give(block: _Block) -> None:
     """Keep a block for the next array of its size; if that is too much, blocks of sizes not seen for longest go."""
+    global _given
     blocks = _free.pop(block.size, [])
     blocks.append(block)
     _free[block.size] = blocks
-    while kept() > MOST_KEPT:
+    _given += block.size
+    slack = MOST_KEPT // 8
+    if _given < slack:
+        return
+    _given = 0
+    while kept() > MOST_KEPT - slack:
         try:
             oldest = next(iter(_free))
             _free[oldest].pop()
