@@ -282,11 +282,11 @@ def leaf(data: Array, requires_grad: bool = False) -> Tensor:
     return result  # type: ignore[no-any-return]  # of the class that Tensor registered
 
 
-def leaf_like(call: Call, data: Array) -> Tensor:
-    """As ``leaf`` where the call of an input of this type is at hand."""
+def leaf_like(call: Call, data: Array, where: Where) -> Tensor:
+    """As ``leaf`` where the call of an input of this type and the user's line are at hand."""
     result = _new(_result_class)
     result._data = data
-    result._record = record = Record(call, (), here(), DEAD, 0)
+    result._record = record = Record(call, (), where, DEAD, 0)
     record.owner = ref(result)
     return result  # type: ignore[no-any-return]  # as above
 

@@ -19,6 +19,7 @@ from lucid.eager import DEAD, LIVE, Record, leaf, leaf_like, tensor_of
 from lucid.errors import IRError, TraceError
 from lucid.functions.arguments import fail
 from lucid.ir.graph import Array, Graph, Node, input_call, input_node, topological
+from lucid.ir.location import here
 from lucid.partition import partition
 from lucid.runtime.buffers import is_view
 from lucid.runtime.orders import Order, Orders, order_of, orders_for
@@ -40,6 +41,10 @@ class Effect(NamedTuple):
 
     binding: Binding
     output: int | None
+
+
+#: Frames of Lucid's own around a call: where the line is asked for, ``TracedFunction`` and ``CompiledFunction``.
+_INSIDE = 3
 
 
 class TracedFunction:
@@ -165,7 +170,7 @@ class TracedFunction:
                 moved.append((k, arguments[index]._data))
             result = executable.again(moved, written)
             if result is not None:
-                return leaf_like(self._calls[0], result)
+                return leaf_like(self._calls[0], result, here(_INSIDE))
         for k in self._in_place.values():
             self._make_exclusive(self.bindings[k].tensor(arguments))
         arrays = [b.array(arguments) for b in self.bindings]
@@ -175,7 +180,8 @@ class TracedFunction:
             binding.tensor(arguments)._grad = None
         results = self.forward(arrays, refresh, written if settled else None)
         if self._simple:
-            return leaf_like(self._calls[0], results[0])
+            return leaf_like(self._calls[0], results[0], here(_INSIDE))
+        where = here(_INSIDE)
         tensors: list[Any] = [None] * self.results
         if self.program is not None:
             inputs = [self._record_of(b, arguments) for b in self.bindings]
@@ -183,7 +189,7 @@ class TracedFunction:
                 tensors[k] = tensor_of(results[k], record)
         for k in range(self.results):
             if tensors[k] is None:
-                tensors[k] = leaf_like(self._calls[k], results[k])
+                tensors[k] = leaf_like(self._calls[k], results[k], where)
         for binding, output in self.updates:
             binding.tensor(arguments)._assign(self._own(results, output))
         for binding, output in self.gradients:

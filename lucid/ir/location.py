@@ -48,14 +48,17 @@ def _is_internal(filename: str) -> bool:
     return found
 
 
-def here() -> Where:
+def here(inside: int = 1) -> Where:
     """The user's current line: the innermost frame that is not Lucid's own.
 
     Inside ``located`` it is the location given there: the nodes of a gradient point at the forward line.
+
+    Args:
+        inside: how many of the innermost frames are known to be Lucid's own; looking at each takes time.
     """
     if _state.prescribed:
         return _state.where
-    frame = sys._getframe(1)
+    frame = sys._getframe(inside)
     while frame is not None:
         code = frame.f_code
         filename = code.co_filename
