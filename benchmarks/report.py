@@ -171,6 +171,7 @@ def _starts(record: Record) -> list[str]:
             seconds(start.imported),
             seconds(start.cold),
             seconds(start.warm),
+            seconds(start.call) if start.call else "",
             f"{start.memory / 1e6:.0f} MB",
         ]
         for start in record.starts.values()
@@ -180,9 +181,10 @@ def _starts(record: Record) -> list[str]:
         return []
     about = (
         "Fresh processes: the import, then from a finished model to the first result, with empty caches (cold) and in "
-        "a second process with the caches the first left (warm); peak memory of the first process.\n"
+        "a second process with the caches the first left (warm), and a later call; peak memory of the first process. "
+        "The bars are for what cold and warm take beyond the call.\n"
     )
-    heads = ["workload", "threads", "contender", "import", "cold", "warm", "peak memory"]
+    heads = ["workload", "threads", "contender", "import", "cold", "warm", "a call", "peak memory"]
     return ["## First results and memory\n", about, _table(heads, lines)]
 
 

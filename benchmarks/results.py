@@ -78,6 +78,8 @@ class Start:
     imported: float = 0.0
     cold: float = 0.0
     warm: float = 0.0
+    #: A later call.
+    call: float = 0.0
     #: Bytes, over the import and a few calls.
     memory: int = 0
     failure: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.results import Start
@@ -50,21 +51,20 @@ def _start(workload: Workload, library: str, variant: str, threads: int) -> Star
         for cache in caches.values():
             Path(cache).mkdir(mode=0o700)
         taken = [_once(workload, library, variant, threads, caches, Path(folder)) for _ in range(2)]
-    (imported, cold, memory), (_, warm, _) = taken
-    return Start(workload.name, threads, library, variant, imported, cold, warm, memory)
+    (imported, cold, call, memory), (_, warm, _, _) = taken
+    return Start(workload.name, threads, library, variant, imported, cold, warm, call, memory)
 
 
 def _once(
     workload: Workload, library: str, variant: str, threads: int, caches: dict[str, str], folder: Path
-) -> tuple[float, float, int]:
-    """Seconds of the import and to the first result, and peak memory."""
+) -> tuple[float, float, float, int]:
+    """Seconds of the import, to the first result, and of a later call; and peak memory."""
     worker = Worker(library, threads, caches)
     try:
         imported = worker.start()
         worker.variants(workload)
         first, _ = worker.set_up(variant, folder / "results.npz")
-        for _ in range(3):
-            worker.turn(variant, 0.0)
-        return imported, first, worker.memory()
+        later = [worker.turn(variant, 0.0) for _ in range(3)]
+        return imported, first, median(later), worker.memory()
     finally:
         worker.close()
