@@ -22,7 +22,7 @@ class Net:
         self.draw = draw
         self.inputs: list[Node] = []
         self.products = 0
-        n, c = draw.number(1, 3), choice(draw, (1, 2, 3, 5, 8, 17))
+        n, c = draw.number(1, 3), choice(draw, (1, 2, 3, 5, 8, 17, 16))
         self.images = [self.input(n, c, draw.number(3, 9), draw.number(3, 9))]
         for _ in range(draw.number(1, most)):
             self.step()
@@ -42,9 +42,12 @@ class Net:
 
     def conv(self, x: Node) -> Node | None:
         _, c, h, w = x.shape
-        kernel = self.draw.number(1, 3), self.draw.number(1, 3)
-        stride = self.draw.number(1, 2), self.draw.number(1, 2)
-        padding = (self.draw.number(0, 2), self.draw.number(0, 2)), (1, 1)
+        if chance(self.draw, 3) and min(h, w) >= 3:  # 3 x 3 taps that slide
+            kernel, stride, padding = (3, 3), (1, 1), ((1, 1), (1, 1))
+        else:
+            kernel = self.draw.number(1, 3), self.draw.number(1, 3)
+            stride = self.draw.number(1, 2), self.draw.number(1, 2)
+            padding = (self.draw.number(0, 2), self.draw.number(0, 2)), (1, 1)
         if h + sum(padding[0]) < kernel[0] or w + sum(padding[1]) < kernel[1]:
             return None
         groups = choice(self.draw, (1, 1, c))
