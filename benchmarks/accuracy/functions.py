@@ -36,11 +36,11 @@ FUNCTIONS = (*_RANGES, "pow")
 
 
 def special_values(dtype: DType) -> np.ndarray:
-    """Zeros, infinities, NaN, denormals, the ends of the range, small and large whole numbers and halves."""
+    """Both zeros, infinities, NaN, denormals, the ends of the range, small and large whole numbers and halves."""
     info = np.finfo(dtype)
     tiny, small = info.smallest_subnormal, info.tiny
     above = [
-        0,
+        0.0,
         tiny,
         7 * tiny,
         small * 0.7,

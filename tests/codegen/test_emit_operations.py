@@ -117,6 +117,17 @@ def test_a_literal_on_the_right_takes_the_short_way(op: str, dtype: DType) -> No
             assert_same(got, wanted, x, y)
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_product_and_a_sum_round_twice(level: str) -> None:
+    """One rounding would be another result for a quarter of these."""
+    x, y, z = np.random.default_rng(0).standard_normal((3, 4096), np.float32)
+    for lanes in (1, 16):
+        got = evaluate(lambda a, b, c: Bin("add", Bin("mul", a, b), c), float32, x, y, z, level=level, lanes=lanes)
+        assert same(got, x * y + z)
+        got = evaluate(lambda a, b, c: Bin("sub", c, Bin("mul", a, b)), float32, x, y, z, level=level, lanes=lanes)
+        assert same(got, z - x * y)
+
+
 @pytest.mark.parametrize("op", ["max", "min"])
 @pytest.mark.parametrize("literal", [0.0, 1.5, float("inf"), float("nan")])
 def test_a_literal_side_of_max_and_min(op: str, literal: float) -> None:

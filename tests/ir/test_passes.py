@@ -95,6 +95,11 @@ FOLDS: list[tuple[str, str, list[str]]] = [
         ],
     ),
     (
+        "zeros of both signs are not one number",
+        constant("0", "(0.0, -0.0)", "(2,)", "2") + "%1 = neg(%0) : f32[2] return %1",
+        ["%0 = constant() {value=(-0.0, 0.0), shape=(2,), dtype=f32} : f32[2]", "return %0"],
+    ),
+    (
         "a large array stays computed",
         "%0 = iota() {axis=0, shape=(65,), dtype=f32} : f32[65] %1 = neg(%0) : f32[65] return %1",
         ["%0 = iota() {axis=0, shape=(65,), dtype=f32} : f32[65]", "%1 = neg(%0) : f32[65]", "return %1"],

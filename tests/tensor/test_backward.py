@@ -57,6 +57,10 @@ def test_gradients_have_memory_of_their_own() -> None:
     a.grad.numpy()[:] = 50
     seed[:] = 70
     assert (b.grad.item(), c.grad.item()) == (1.0, 1.0)
+    a.grad = b.grad = None
+    ((a + b) * 2).backward()  # one computed value is the gradient of both
+    a.grad.numpy()[:] = 50
+    assert b.grad.item() == 2.0
     x = leaf(1.0, 2.0)
     x.sum().backward()  # the gradient of a sum is a broadcast view
     x.grad.numpy()[:] = 3
@@ -353,6 +357,14 @@ def test_plans_are_found_again_and_constants_enter_by_type() -> None:
     assert len(plan._plans) == count
     (w * w * w).sum().backward()
     assert len(plan._plans) == count + 1
+
+
+def test_graphs_of_the_same_operations_in_another_order_have_plans_of_their_own() -> None:
+    x = leaf(2.0, 3.0)
+    for wiring, expected in ((lambda a, b: a - b, [-3.0, -5.0]), (lambda a, b: b - a, [3.0, 5.0])):
+        x.grad = None
+        wiring(x, x * x).sum().backward()
+        assert x.grad.tolist() == expected
 
 
 def test_the_memory_of_plans_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
