@@ -79,7 +79,7 @@ class FunctionTrace:
         self._places = places
         #: Inputs of the graph in the order they were met.
         self.inputs: list[tuple[Binding, TracedRecord]] = []
-        self._names: set[str] = set()
+        self._names: dict[str, Binding] = {}
         #: Tensors from outside, by id, with the record that stands for them now.
         self._current: dict[int, tuple[Tensor, Record]] = {}
         self._bindings: dict[int, Binding] = {}
@@ -106,12 +106,16 @@ class FunctionTrace:
         record.trace = self.serial
         return record
 
-    def _input(self, binding: Binding, type: TensorType, live: bool) -> TracedRecord:
+    def _name(self, binding: Binding) -> None:
+        """Give a place a name of its own, unless it has one."""
         base, k = binding.name, 1
-        while binding.name in self._names:
+        while self._names.get(binding.name, binding) is not binding:
             binding.name = f"{base}_{k}"
             k += 1
-        self._names.add(binding.name)
+        self._names[binding.name] = binding
+
+    def _input(self, binding: Binding, type: TensorType, live: bool) -> TracedRecord:
+        self._name(binding)
         record = self._record(input_call(type), (), LIVE if live else DEAD)
         self.inputs.append((binding, record))
         return record
@@ -133,6 +137,7 @@ class FunctionTrace:
         found = self._bindings.get(id(tensor))
         if found is None:
             found = self._places.get(id(tensor)) or Captured(tensor.name or "captured", tensor)
+            self._name(found)  # now: what is only written is no input, and yet an output that is called after it
             self._bindings[id(tensor)] = found
         return found
 

@@ -333,6 +333,26 @@ def test_updating_an_argument_or_a_captured_tensor() -> None:
     assert total.tolist() == [12, 12]
 
 
+def test_a_value_that_goes_to_several_places_has_memory_in_each() -> None:
+    first, second = lucid.zeros(2), lucid.zeros(2)
+
+    @lucid.compile
+    def f(x):
+        y = x * 2
+        first.copy_(y)
+        second.copy_(y)
+        first.grad = second.grad = y
+        return y
+
+    for k in range(1, 4):
+        y = f(lucid.full((2,), float(k)))
+        y.numpy()[:] = 50
+        first.numpy()[:] += 1
+        first.grad.numpy()[:] += 2
+        assert (first.tolist(), second.tolist()) == ([2 * k + 1] * 2, [2 * k] * 2)
+        assert (first.grad.tolist(), second.grad.tolist()) == ([2 * k + 2] * 2, [2 * k] * 2)
+
+
 def test_threads() -> None:
     f = lucid.compile(lambda x: (x @ x).tanh().sum(0))
     inputs = [randn(16, 16) for _ in range(8)]
