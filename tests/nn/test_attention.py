@@ -68,6 +68,20 @@ def test_masks_and_options(options: dict[str, Any], masks: dict[str, Any], compi
         same(y.grad, x.grad)
 
 
+@pytest.mark.parametrize("keys", [5, 7, 3])
+def test_queries_look_at_no_later_keys(keys: int) -> None:
+    arrays = [RNG.standard_normal((2, n, 8)).astype(np.float32) for n in (5, keys, keys)]
+    theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
+    ours = [lucid.tensor(a, requires_grad=True) for a in arrays]
+    expected = torch.nn.functional.scaled_dot_product_attention(*theirs, is_causal=True)
+    found = F.scaled_dot_product_attention(*ours, is_causal=True)
+    same(found, expected)
+    (found * found).sum().backward()
+    (expected * expected).sum().backward()
+    for a, b in zip(ours, theirs, strict=True):
+        same(a.grad, b.grad)
+
+
 def test_queries_that_may_look_nowhere() -> None:
     """Zeros, and finite gradients, where no weights are asked for; else NaN, as in PyTorch."""
     x = RNG.standard_normal((4, 8)).astype(np.float32)

@@ -278,8 +278,8 @@ def test_embedding(compiled: bool) -> None:
     expected = theirs(torch.tensor(at))
     found = (lucid.compile(ours) if compiled else ours)(lucid.tensor(at))
     np.testing.assert_array_equal(found.detach().numpy(), expected.detach().numpy())
-    (expected * expected).sum().backward()
-    (found * found).sum().backward()
+    (expected * expected + expected).sum().backward()  # whose slope is not 0 where the row is
+    (found * found + found).sum().backward()
     assert ours.weight.grad is not None
     np.testing.assert_allclose(ours.weight.grad.numpy(), theirs.weight.grad.numpy(), rtol=1e-6)
 
