@@ -9,7 +9,7 @@ GOLDEN = $$(grep -rl 'golden: Golden' --include='test_*.py' tests)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-guarded test-deep check golden bench clean
+.PHONY: help demo test test-guarded test-deep mutants check golden bench clean
 
 help:  ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -27,6 +27,9 @@ test-guarded: $(VENV)/has-test  ## the tests of compiled code, its memory betwee
 
 test-deep: $(VENV)/has-test  ## 100,000 generated convolutions and 10,000 graphs; ARGS="--graphs 500 --first 2000"
 	$(BIN)/python -m tests.generated $(ARGS)
+
+mutants: $(VENV)/has-test $(VENV)/has-bench  ## seed bugs into a copy and see that tests notice (half an hour); ARGS="--only plan"
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 check: $(VENV)/has-check  ## lint, formatting and types
 	$(BIN)/ruff check .

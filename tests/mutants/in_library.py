@@ -1,0 +1,233 @@
+"""Bugs of operations and of what users call: functions, layers, losses, optimizers, data."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+LIBRARY = (
+    # --- operations ---
+    Mutant(
+        "relu turns NaN into zero",
+        "ops/unary.py",
+        "return as_array(np.maximum(x.dtype.type(0), x))",
+        "return as_array(np.fmax(x.dtype.type(0), x))",
+        ("ops/test_values.py",),
+    ),
+    Mutant(
+        "relu loses the sign of zero",
+        "ops/unary.py",
+        "return as_array(np.maximum(x.dtype.type(0), x))",
+        "return as_array(np.maximum(x, x.dtype.type(0)))",
+        ("ops/test_values.py",),
+    ),
+    Mutant(
+        "relu's gradient at zero is one",
+        "ops/unary.py",
+        "return (where_node(node <= 0, zero(g), g),)",
+        "return (where_node(node < 0, zero(g), g),)",
+        ("ops/test_values.py",),
+    ),
+    Mutant(
+        "of ties the last is the maximum's position",
+        "ops/reduce.py",
+        'return Reduce("min", inner, select(hit, position, size - 1))',
+        'return Reduce("max", inner, select(hit, position, 0))',
+        ("ops/test_declarations.py",),
+    ),
+    Mutant(
+        "all ties of a maximum get the whole gradient",
+        "ops/reduce.py",
+        "return (restored(g, x.shape, axes) * chosen / count,)",
+        "return (restored(g, x.shape, axes) * chosen,)",
+        ("ops/test_values.py",),
+    ),
+    Mutant(
+        "a group of channels reads those of another",
+        "ops/conv.py",
+        "channel = (o // (w.shape[0] // groups)) * w.shape[1] + ci if groups > 1 else ci",
+        "channel = (o // w.shape[1]) * (w.shape[0] // groups) + ci if groups > 1 else ci",
+        ("ops/test_declarations.py",),
+    ),
+    Mutant(
+        "the gradient of a convolution drops its dilation",
+        "ops/conv.py",
+        "x = j + padding[1][0] - kj * dilation[1]",
+        "x = j + padding[1][0] - kj * dilation[0]",
+        ("ops/test_declarations.py",),
+    ),
+    Mutant(
+        "height and width of a stride are exchanged",
+        "ops/conv.py",
+        "xp, shape, (n, c, h * stride[0], w * stride[1], h * dilation[0], w * dilation[1]), writeable=False",
+        "xp, shape, (n, c, h * stride[1], w * stride[0], h * dilation[0], w * dilation[1]), writeable=False",
+        ("ops/test_declarations.py",),
+    ),
+    Mutant(
+        "the gradient of softmax lacks its second term",
+        "ops/softmax.py",
+        'return (node * (g - sum_(g * node, axes=(node.attrs["axis"],), keepdims=True)),)',
+        'return (node * (g - sum_(g, axes=(node.attrs["axis"],), keepdims=True)),)',
+        ("ops/test_declarations.py",),
+    ),
+    Mutant(
+        "gradients of quotients have the wrong sign",
+        "ops/arithmetic.py",
+        "return unbroadcast(g / b, a), unbroadcast(-(g * node) / b, b)",
+        "return unbroadcast(g / b, a), unbroadcast((g * node) / b, b)",
+        ("ops/test_declarations.py",),
+    ),
+    Mutant(
+        "averages at the edge count padding",
+        "ops/avg_pool.py",
+        "counts.append(np.maximum(np.minimum(first + k, n) - np.maximum(first, 0), 0))",
+        "counts.append(np.maximum(np.minimum(first + k, n) - first, 0))",
+        ("ops/test_declarations.py",),
+    ),
+    # --- functions ---
+    Mutant(
+        "an integer and a float meet in the integer's width",
+        "promotion.py",
+        "        return a if is_float(a) else b\n    if is_half(a)",
+        "        return np.promote_types(a, b)\n    if is_half(a)",
+        ("tensor/test_promotion.py::test_two_tensors",),
+    ),
+    Mutant(
+        "a tensor without dimensions promotes like any other",
+        "promotion.py",
+        "if (a.ndim == 0) is not (b.ndim == 0) and rank_of(left) == rank_of(right):",
+        "if a.ndim == b.ndim == 0 and rank_of(left) == rank_of(right):",
+        ("tensor/test_promotion.py::test_a_tensor_without_dimensions_is_weak_among_its_kind",),
+    ),
+    Mutant(
+        "constants of minus zero and zero are one",
+        "promotion.py",
+        "key = (dtype, value.__class__, value) if value else (dtype, value.__class__, repr(value))",
+        "key = (dtype, value.__class__, value)",
+        ("tensor/test_promotion.py",),
+    ),
+    Mutant(
+        "two draws use one key",
+        "random.py",
+        "            stream = self.stream\n            self.stream += 1\n",
+        "            stream = self.stream\n            self.stream += stream % 2\n",
+        ("tensor/test_random.py",),
+    ),
+    Mutant(
+        "the odd pixel of 'same' padding comes first",
+        "nn/functional/arguments.py",
+        "return tuple([(n // 2, n - n // 2) for n in total])",
+        "return tuple([(n - n // 2, n // 2) for n in total])",
+        (
+            "tensor/test_functional.py::test_same_padding_gives_ceil_of_size_over_stride",
+            "nn/test_torch_layers.py",
+        ),
+    ),
+    # --- layers and losses ---
+    Mutant(
+        "the running mean moves twice as fast",
+        "nn/functional/normalization.py",
+        "widened(running_mean) * (1.0 - momentum) + mean.reshape(channels) * momentum)",
+        "widened(running_mean) * (1.0 - 2 * momentum) + mean.reshape(channels) * 2 * momentum)",
+        ("tensor/test_torch_oracle.py::test_running_statistics_agree_with_torch",),
+    ),
+    Mutant(
+        "the running variance is that of the batch, biased",
+        "nn/functional/normalization.py",
+        "unbiased = var.reshape(channels) * (count / (count - 1))",
+        "unbiased = var.reshape(channels)",
+        ("tensor/test_torch_oracle.py::test_running_statistics_agree_with_torch",),
+    ),
+    Mutant(
+        "ignored targets count in the mean of cross-entropy",
+        "nn/functional/classification.py",
+        "return losses.sum() / (~ignored).astype(losses.dtype).sum()",
+        "return losses.sum() / max(losses.size, 1)",
+        ("tensor/test_torch_oracle.py::test_agrees_with_torch",),
+    ),
+    Mutant(
+        "what dropout keeps is not scaled",
+        "nn/functional/dropout.py",
+        "return where(_kept(x, p, shape), x * (1.0 / (1.0 - p)) if p < 1 else x, 0.0)",
+        "return where(_kept(x, p, shape), x, 0.0)",
+        ("tensor/test_functional.py",),
+    ),
+    Mutant(
+        "attention looks one place into the future",
+        "nn/functional/attention.py",
+        "scores = where(tril(ones(q.shape[-2], k.shape[-2], dtype=bool_)), scores",
+        "scores = where(tril(ones(q.shape[-2], k.shape[-2], dtype=bool_), 1), scores",
+        ("nn/test_attention.py::test_queries_look_at_no_later_keys",),
+    ),
+    Mutant(
+        "the padding row of an embedding is trained",
+        "nn/functional/sparse.py",
+        "return where((at == silent).unsqueeze(-1), rows.detach(), rows)",
+        "return where((at == silent).unsqueeze(-1), rows, rows)",
+        ("nn/test_torch_layers.py::test_embedding",),
+    ),
+    # --- optimizers ---
+    Mutant(
+        "momentum is not kept from step to step",
+        "optim/sgd.py",
+        '            state["momentum_buffer"].copy_(direction)\n',
+        "",
+        ("optim/test_torch.py::test_twenty_steps",),
+    ),
+    Mutant(
+        "nesterov's step looks ahead by the wrong gradient",
+        "optim/sgd.py",
+        'grad = grad + direction * live["momentum"] if group["nesterov"] else direction',
+        'grad = direction + grad * live["momentum"] if group["nesterov"] else direction',
+        ("optim/test_torch.py::test_twenty_steps",),
+    ),
+    Mutant(
+        "a compiled step of Adam corrects both means by one beta",
+        "optim/adam.py",
+        'correction2 = -expm1(step * live["log_beta2"])',
+        'correction2 = -expm1(step * live["log_beta1"])',
+        ("optim/test_torch.py::test_twenty_steps",),
+    ),
+    Mutant(
+        "AdamW decays through the gradient, as Adam",
+        "optim/adam.py",
+        '    fixed = {"decoupled_weight_decay": True}  # noqa',
+        '    fixed = {"decoupled_weight_decay": False}  # noqa',
+        ("optim/test_torch.py::test_twenty_steps",),
+    ),
+    Mutant(
+        "a norm of gradients adds up norms, not their squares",
+        "nn/utils/clip_grad.py",
+        "norm = _norm(stack([cast(_norm(grad, power), dtype) for grad in grads]), power)",
+        "norm = _norm(stack([cast(_norm(grad, power), dtype) for grad in grads]), 1.0)",
+        ("nn/test_clip_grad.py",),
+    ),
+    Mutant(
+        "learning rates fall an epoch late",
+        "optim/lr_scheduler/decay.py",
+        "return self.gamma if self.last_epoch and self.last_epoch % self.step_size == 0 else 1.0",
+        "return self.gamma if self.last_epoch > 1 and self.last_epoch % self.step_size == 1 else 1.0",
+        ("optim/test_lr_scheduler.py::test_rates_are_pytorchs",),
+    ),
+    # --- data and files ---
+    Mutant(
+        "a last, shorter batch is dropped",
+        "data/loader.py",
+        "last = len(order) // size * size if self.drop_last else len(order)",
+        "last = len(order) // size * size",
+        ("data/test_loader.py",),
+    ),
+    Mutant(
+        "every worker has the same seed",
+        "data/loader.py",
+        "seeds = numbers(self.generator).integers(0, 2**63, self.num_workers).tolist()",
+        "seeds = [int(numbers(self.generator).integers(0, 2**63))] * self.num_workers",
+        ("data/test_samplers.py::TestWorkers::test_seeds_differ_by_worker_and_epoch_and_repeat",),
+    ),
+    Mutant(
+        "a checkpoint leaves the random numbers as they are",
+        "checkpoint.py",
+        "    _set_random_state(saved[_RANDOM])\n    return",
+        "    return",
+        ("test_training.py",),
+    ),
+)

@@ -1,0 +1,255 @@
+"""Bugs of graphs, passes, gradients and of everything between a graph and the run of its code."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+RUNTIME = (
+    # --- graphs ---
+    Mutant(
+        "nodes with other attributes are merged",
+        "ir/passes/cse.py",
+        "(node.op, node.type, *sorted(attrs_key(node.attrs)), node.inputs)",
+        "(node.op, node.type, node.inputs)",
+        ("ir/test_passes.py",),
+    ),
+    Mutant(
+        "zeros of both signs are folded into one",
+        "ir/passes/fold.py",
+        "same = len(set(map(repr, flat))) == 1",
+        "same = len(set(flat)) == 1",
+        ("ir/test_passes.py",),
+    ),
+    Mutant(
+        "work on a parameter and an input is hoisted",
+        "ir/passes/hoist.py",
+        "elif all(x in reached or x in constant for x in node.inputs):",
+        "elif any(x in reached for x in node.inputs):",
+        ("ir/test_passes.py",),
+    ),
+    Mutant(
+        "a value used twice keeps its last gradient alone",
+        "autodiff.py",
+        '                found[x] = OPS["add"](found[x], g) if x in found else g\n',
+        "                found[x] = g\n",
+        ("test_autodiff.py::test_fan_out_and_broadcasting_against_differences",),
+    ),
+    Mutant(
+        "an output given twice counts once",
+        "autodiff.py",
+        'found[output] = OPS["add"](found[output], g) if output in found else g',
+        "found[output] = g",
+        ("test_autodiff.py::test_an_output_given_twice_counts_twice",),
+    ),
+    # --- eager gradients ---
+    Mutant(
+        "a second backward replaces the gradient of the first",
+        "backward.py",
+        "            g = before + g\n",
+        "            g = g + 0.0\n",
+        ("tensor/test_backward.py",),
+    ),
+    Mutant(
+        "gradients of two leaves share memory",
+        "backward.py",
+        "        foreign.add(id(array))\n",
+        "",
+        ("tensor/test_backward.py",),
+    ),
+    Mutant(
+        "graphs of the same operations in another order share a plan",
+        "plan.py",
+        "            structure.extend([position[x] for x in record.inputs])\n",
+        "            structure.append(len(record.inputs))\n",
+        ("tensor/test_backward.py",),
+    ),
+    Mutant(
+        "a detached tensor shares its memory unseen",
+        "tensor.py",
+        "            result._shared = True\n        else:\n            result._base",
+        "            result._shared = False\n        else:\n            result._base",
+        (
+            "tensor/test_creation.py",
+            "compiler/test_repeated_calls.py",
+            "compiler/test_modules.py::test_inference_after_further_training_is_never_stale",
+        ),
+    ),
+    Mutant(
+        "an updated leaf keeps a record that a graph holds",
+        "tensor.py",
+        "if getrefcount(record) == 3 and record.owner",
+        "if getrefcount(record) >= 3 and record.owner",
+        ("tensor/test_backward.py::test_an_update_does_not_change_an_older_graph", "tensor/test_graph.py"),
+    ),
+    # --- running compiled code ---
+    Mutant(
+        "the prologue runs once and never again",
+        "runtime/executable.py",
+        "if self._prologue is not None and (refresh or not self._fresh):",
+        "if self._prologue is not None and not self._fresh:",
+        ("runtime/test_executable.py::test_work_on_parameters_alone_runs_when_they_change",),
+    ),
+    Mutant(
+        "packed weights stay when a parameter's version moves",
+        "traced_function.py",
+        "if now is not tensor or now._version != version or not _is_settled(now):",
+        "if now is not tensor or not _is_settled(now):",
+        (
+            "compiler/test_modules.py::test_inference_after_further_training_is_never_stale",
+            "compiler/test_functions.py::test_work_on_parameters_alone_is_done_again_when_they_change",
+        ),
+    ),
+    Mutant(
+        "memory that was handed out counts as settled",
+        "traced_function.py",
+        "return not (tensor._escaped or tensor._shared or tensor._base is not None)",
+        "return not (tensor._shared or tensor._base is not None)",
+        (
+            "compiler/test_repeated_calls.py",
+            "compiler/test_modules.py::test_inference_after_further_training_is_never_stale",
+            "compiler/test_functions.py::test_work_on_parameters_alone_is_done_again_when_they_change",
+        ),
+    ),
+    Mutant(
+        "new values of a watched tensor are not counted",
+        "tensor.py",
+        "        if self._watched:\n            changes.write()\n        self._escaped = self._shared = False\n",
+        "        self._escaped = self._shared = False\n",
+        ("compiler/test_repeated_calls.py",),
+    ),
+    Mutant(
+        "a repeated call reads the freed copy of an argument",
+        "runtime/executable.py",
+        "self.mark = None if _nothing in self._last else mark",
+        "self.mark = mark",
+        ("compiler/test_repeated_calls.py",),
+    ),
+    Mutant(
+        "an updated tensor's memory is written over while others hold it",
+        "traced_function.py",
+        "if getrefcount(array) > 3 or is_view(array) or not array.flags.carray:",
+        "if is_view(array) or not array.flags.carray:",
+        (
+            "compiler/test_training.py",
+            "compiler/test_gradients.py::test_an_update_between_forward_and_backward_keeps_the_old_values",
+            "compiler/test_functions.py::test_updating_an_argument_or_a_captured_tensor",
+        ),
+    ),
+    Mutant(
+        "recycled memory goes to two arrays",
+        "runtime/buffers.py",
+        "        block = _free[size].pop()\n    except (KeyError, IndexError):\n        try:",
+        "        block = _free[size][-1]\n    except (KeyError, IndexError):\n        try:",
+        ("runtime/test_buffers.py",),
+    ),
+    Mutant(
+        "nobody takes the last turn of a loop that threads share",
+        "runtime/threads.py",
+        "  %b = mul i64 %turns, %after\n",
+        "  %whole = mul i64 %turns, %after\n  %b = sub i64 %whole, 1\n",
+        (
+            "runtime/test_threads.py::test_every_turn_of_many_short_tasks_is_done_once",
+            "runtime/test_threads.py::test_the_same_bits_for_any_number_of_threads",
+        ),
+    ),
+    Mutant(
+        "calls run modules in the mode they were traced in",
+        "surroundings.py",
+        "                    parts.append(name)\n                    parts.append(self._frozen(value))\n",
+        "                    parts.append(name)\n",
+        ("compiler/test_modules.py::test_values_and_modes",),
+    ),
+    Mutant(
+        "numbers among the arguments are no part of the signature",
+        "signature.py",
+        "return (float, value.hex())",
+        'return (float, "0x0p+0")',
+        ("compiler/test_functions.py::test_other_arguments_are_part_of_the_signature",),
+    ),
+    Mutant(
+        "a replaced parameter is read where it was",
+        "traced_function.py",
+        "                    tensor = found\n                    moved.append((binding, found))\n",
+        "                    tensor = found\n",
+        ("compiler/test_modules.py::test_a_replaced_parameter_is_seen_without_a_new_trace",),
+    ),
+    Mutant(
+        "a compiled draw repeats the key it was traced with",
+        "bindings.py",
+        "        return default_generator.next_key()\n",
+        '        if not hasattr(self, "_key"):\n'
+        "            self._key = default_generator.next_key()\n        return self._key\n",
+        ("compiler/test_gradients.py::test_random_draws_are_those_of_eager_bit_for_bit",),
+    ),
+    Mutant(
+        "a learning rate is read once",
+        "bindings.py",
+        "        return np.array(self.read(), self.dtype)\n",
+        '        self.first = getattr(self, "first", self.read())\n        return np.array(self.first, self.dtype)\n',
+        ("compiler/test_training.py", "optim/test_compiled.py"),
+    ),
+    Mutant(
+        "all results of a compiled call get the first one's cotangent",
+        "partition.py",
+        "        begin += t.size\n",
+        "        begin += 0 * t.size\n",
+        ("compiler/test_gradients.py::test_first_derivatives",),
+    ),
+    Mutant(
+        "an update shares its memory with a result",
+        "traced_function.py",
+        "return results[output].copy() if output in self._shared else results[output]",
+        "return results[output]",
+        ("compiler/test_functions.py::test_a_value_that_goes_to_several_places_has_memory_in_each",),
+    ),
+    Mutant(
+        "draws that nothing reads take no key in compiled code",
+        "tracing.py",
+        "if r in known or isinstance(b, Key)]",
+        "if r in known]",
+        ("compiler/test_gradients.py::test_random_draws_are_those_of_eager_bit_for_bit",),
+    ),
+    Mutant(
+        "a module exchanged in a container goes unnoticed",
+        "changes.py",
+        "        super().__setitem__(key, value)\n        touch()\n",
+        "        super().__setitem__(key, value)\n",
+        ("compiler/test_modules.py::test_containers_that_change", "compiler/test_repeated_calls.py"),
+    ),
+    # --- the cache on disk ---
+    Mutant(
+        "keys of the cache ignore attributes",
+        "runtime/fingerprint.py",
+        'return f"{call.op.name} {{{attrs}}} {call.type} "',
+        'return f"{call.op.name} {{{len(attrs) > 0}}} {call.type} "',
+        ("runtime/test_cached_build.py::test_whatever_changes_the_code_changes_the_key",),
+    ),
+    Mutant(
+        "keys of the cache ignore the CPU's features",
+        "runtime/fingerprint.py",
+        "        passes is not None,\n        target,\n",
+        "        passes is not None,\n        target.triple,\n",
+        ("runtime/test_cached_build.py::test_whatever_changes_the_code_changes_the_key",),
+    ),
+    Mutant(
+        "keys of the cache ignore which inputs are written over",
+        "runtime/fingerprint.py",
+        "sorted((in_place or {}).items()),",
+        "len(in_place or {}),",
+        ("runtime/test_cached_build.py::test_whatever_changes_the_code_changes_the_key",),
+    ),
+    Mutant(
+        "an entry of the cache is believed unread",
+        "runtime/disk_cache.py",
+        "and length == len(payload) and digest == _digest(key, payload)",
+        "and length == len(payload)",
+        ("runtime/test_disk_cache.py::test_a_flipped_bit_is_a_miss",),
+    ),
+    Mutant(
+        "an entry that others may write to is trusted",
+        "runtime/disk_cache.py",
+        "return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)",
+        "return status.st_uid == os.geteuid() and not status.st_mode & stat.S_IWOTH",
+        ("runtime/test_disk_cache.py::test_an_entry_others_may_write_to_is_ignored",),
+    ),
+)
