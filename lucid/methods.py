@@ -403,7 +403,7 @@ class Methods(InPlace):
 
     # --- dtype ---
     def astype(self, dtype: object) -> Tensor:
-        """
+        """This tensor as another dtype: ``lucid.astype``.
 
         Raises:
             DTypeError: no element type that Lucid supports.
@@ -428,7 +428,11 @@ class Methods(InPlace):
         return memory.contiguous(result, memory_format)  # type: ignore[arg-type]  # Tensor is the only subclass users meet
 
     def contiguous(self, memory_format: memory.MemoryFormat = memory.contiguous_format) -> Tensor:
-        """
+        """This tensor with its elements in another order in memory: ``lucid.contiguous``.
+
+        Raises:
+            ArgumentTypeError: not a memory format.
+            ShapeError: ``channels_last`` of a tensor that does not have 4 dimensions, ``channels_last_3d`` 5.
 
         >>> import lucid
         >>> lucid.ones(1, 2, 3, 4).contiguous(lucid.channels_last).is_contiguous()
@@ -437,7 +441,11 @@ class Methods(InPlace):
         return memory.contiguous(self, memory_format)  # type: ignore[arg-type]  # as above
 
     def is_contiguous(self, memory_format: memory.MemoryFormat = memory.contiguous_format) -> builtins.bool:
-        """
+        """Whether the elements lie in memory in the given order.
+
+        Raises:
+            ArgumentTypeError: not a memory format.
+            ShapeError: ``channels_last`` of a tensor that does not have 4 dimensions, ``channels_last_3d`` 5.
 
         >>> import lucid
         >>> lucid.ones(2, 3).is_contiguous(), lucid.ones(2, 3).T.is_contiguous()
@@ -448,7 +456,7 @@ class Methods(InPlace):
     is_floating_point = dtypes.is_floating_point
 
     def type_as(self, other: Tensor) -> Tensor:
-        """
+        """This tensor in the dtype of another.
 
         >>> import lucid
         >>> lucid.tensor([1, 2]).type_as(lucid.ones(1))
@@ -457,7 +465,7 @@ class Methods(InPlace):
         return elementwise.cast(self, other.dtype)
 
     def float(self) -> Tensor:
-        """
+        """This tensor as float32.
 
         >>> import lucid
         >>> lucid.tensor([1, 2]).float()
@@ -466,7 +474,7 @@ class Methods(InPlace):
         return self._cast(float32)
 
     def double(self) -> Tensor:
-        """
+        """This tensor as float64.
 
         >>> import lucid
         >>> lucid.tensor([1, 2]).double()
@@ -475,13 +483,25 @@ class Methods(InPlace):
         return self._cast(float64)
 
     def half(self) -> Tensor:
+        """This tensor as float16.
+
+        >>> import lucid
+        >>> lucid.tensor([1, 2]).half()
+        Tensor([1.0, 2.0], dtype=float16)
+        """
         return self._cast(float16)
 
     def bfloat16(self) -> Tensor:
+        """This tensor as bfloat16.
+
+        >>> import lucid
+        >>> lucid.tensor([1, 2]).bfloat16()
+        Tensor([1.0, 2.0], dtype=bfloat16)
+        """
         return self._cast("bfloat16")
 
     def int(self) -> Tensor:
-        """
+        """This tensor as int32; floats are cut off.
 
         >>> import lucid
         >>> lucid.tensor([1.7, -1.7]).int().tolist()
@@ -490,7 +510,7 @@ class Methods(InPlace):
         return self._cast(int32)
 
     def long(self) -> Tensor:
-        """
+        """This tensor as int64; floats are cut off.
 
         >>> import lucid
         >>> lucid.tensor([1.7, -1.7]).long()
@@ -499,7 +519,7 @@ class Methods(InPlace):
         return self._cast(int64)
 
     def bool(self) -> Tensor:
-        """
+        """True where this tensor is not 0.
 
         >>> import lucid
         >>> lucid.tensor([0, 2]).bool()

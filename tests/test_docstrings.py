@@ -62,9 +62,10 @@ def test_examples(name: str) -> None:
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-def test_everything_public_has_an_example() -> None:
+def test_everything_public_has_a_sentence_and_an_example() -> None:
     subjects = [(name, value) for name, value in public() if not is_generated(value)]
     assert len(subjects) > 700
+    assert [name for name, value in subjects if not (value.__doc__ or "\n").split("\n")[0].strip()] == []
     assert [name for name, value in subjects if ">>>" not in (value.__doc__ or "")] == []
 
 
