@@ -494,8 +494,11 @@ class Methods(InPlace):
     def bfloat16(self) -> Tensor:
         """This tensor as bfloat16.
 
+        Raises:
+            DTypeError: the package ml_dtypes, which has it, is not installed.
+
         >>> import lucid
-        >>> lucid.tensor([1, 2]).bfloat16()
+        >>> lucid.tensor([1, 2]).bfloat16()  # doctest: +SKIP
         Tensor([1.0, 2.0], dtype=bfloat16)
         """
         return self._cast("bfloat16")
