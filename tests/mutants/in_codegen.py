@@ -89,6 +89,13 @@ CODEGEN = (
         "return sorted(s for s, n in zip(layout.strides, layout.extents, strict=True) if n > 1)",
         ("codegen/test_sequence.py::test_memory_is_the_same_where_every_element_lies_in_the_same_place",),
     ),
+    Mutant(
+        "an image that leaves the graph is read where it lies",
+        "codegen/arrange.py",
+        "self.fixed = frozenset(fixed)\n",
+        "self.fixed = frozenset(fixed) - frozenset(outputs)\n",
+        ("codegen/test_winograd_gradient.py::test_an_image_may_leave_the_graph_too",),
+    ),
     # --- what is computed together, and how it is cut ---
     Mutant(
         "the last, shorter block of a long reduction is lost",
@@ -260,6 +267,13 @@ CODEGEN = (
         "return reduce(lambda a, b: binary(operation, a, b), parts[:-1] if len(parts) > 3 else parts)",
         ("codegen/test_windows.py::test_any_window_and_its_gradients",),
     ),
+    Mutant(
+        "a value is kept in the result although its reduction runs further out",
+        "codegen/order.py",
+        "if not over or missing != inner or [a.extent",
+        "if not over or [a.extent",
+        ("regress/test_kept_values.py",),
+    ),
     # --- Winograd's algorithm ---
     Mutant(
         "Winograd's transform of images has a wrong sign",
@@ -306,6 +320,13 @@ CODEGEN = (
             "codegen/test_emit_operations.py::test_a_product_and_a_sum_round_twice",
             "codegen/test_emit.py::test_no_fast_math_flag_and_nothing_contracted",
         ),
+    ),
+    Mutant(
+        "bfloat16 rounds halves up, not to the even number",
+        "codegen/halves.py",
+        'carry = _two(b, bits, "add", _two(b, bits, "and", high, 1), 0x7FFF)',
+        "carry = literal(0x8000, bits)",
+        ("codegen/test_halves.py",),
     ),
     Mutant(
         "integer division rounds towards zero",
