@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from lucid.eager import Recorded, mode
-from lucid.errors import DTypeError, GradientError, ShapeError
+from lucid.errors import DTypeError, GradientError, LucidError, ShapeError
 from lucid.functions import assigning, diagonals, elementwise, gathering, scans
 from lucid.functions.arguments import fail
 from lucid.promotion import cast, rank_of
@@ -69,11 +69,23 @@ def in_place(function: Callable[Concatenate[Any, P], Any]) -> Callable[Concatena
     name = function.__name__ + "_"
 
     def method(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> Any:
-        take_value(name, self, function(self, *args, **kwargs))
+        try:
+            new = function(self, *args, **kwargs)
+        except LucidError as error:
+            error.op = name  # what was called
+            raise
+        take_value(name, self, new)
         return self
 
     method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"``{function.__name__}``, with the result as this tensor's new value."
+    method.__doc__ = f"""``{function.__name__}``, with the result as this tensor's new value, cast to its dtype.
+
+        Raises:
+            GradientError: a leaf that requires a gradient, while gradients are recorded; or the result of an operation
+                on such leaves, while they are not.
+            ShapeError, DTypeError: the result has another shape, or is floating where this tensor is not.
+            As ``{function.__name__}`` does.
+        """
     return method
 
 
