@@ -2,7 +2,16 @@
 
 from lucid.data import transforms
 from lucid.data.collate import collate
-from lucid.data.dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
+from lucid.data.dataset import (
+    ChainDataset,
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    StackDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
 from lucid.data.images import digits, fashion_mnist, mnist5k
 from lucid.data.loader import DataLoader
 from lucid.data.samplers import (
@@ -15,8 +24,31 @@ from lucid.data.samplers import (
 )
 from lucid.data.workers import WorkerInfo, get_worker_info
 
+#: PyTorch's name of it.
+default_collate = collate
+
 __all__ = [
-    "BatchSampler", "ConcatDataset", "DataLoader", "Dataset", "RandomSampler", "Sampler", "SequentialSampler", "Subset",
-    "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler", "WorkerInfo", "collate", "digits",
-    "fashion_mnist", "get_worker_info", "mnist5k", "random_split", "transforms",
+    "BatchSampler",
+    "ChainDataset",
+    "ConcatDataset",
+    "DataLoader",
+    "Dataset",
+    "IterableDataset",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "StackDataset",
+    "Subset",
+    "SubsetRandomSampler",
+    "TensorDataset",
+    "WeightedRandomSampler",
+    "WorkerInfo",
+    "collate",
+    "default_collate",
+    "digits",
+    "fashion_mnist",
+    "get_worker_info",
+    "mnist5k",
+    "random_split",
+    "transforms",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from math import floor, isclose
 from typing import Any
 
@@ -45,6 +45,69 @@ class Dataset:
 
     def __add__(self, other: Any) -> ConcatDataset:
         return ConcatDataset([self, other])
+
+
+class IterableDataset:
+    """Base of data sets without numbers, such as streams: a subclass says how to go through its samples.
+
+    >>> from lucid.data import DataLoader
+    >>> class Squares(IterableDataset):
+    ...     def __iter__(self):
+    ...         return (k * k for k in range(3))
+    >>> [batch.tolist() for batch in DataLoader(Squares(), batch_size=2)]
+    [[0, 1], [4]]
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        raise NotImplementedError(f"{type(self).__name__} does not define __iter__")
+
+    def __add__(self, other: Any) -> ChainDataset:
+        return ChainDataset([self, other])
+
+
+class ChainDataset(IterableDataset):
+    """Data sets without numbers, one after the other; ``a + b`` is the same.
+
+    >>> list(ChainDataset([[1, 2], [3]]))
+    [1, 2, 3]
+    """
+
+    def __init__(self, datasets: Iterable[Any]):
+        self.datasets = list(datasets)
+
+    def __iter__(self) -> Iterator[Any]:
+        return chain.from_iterable(self.datasets)
+
+
+class StackDataset(Dataset):
+    """Data sets of one length side by side: sample k is a tuple, or a dictionary, of theirs.
+
+    Raises:
+        ArgumentError: none are given, some by name and some not, or of different lengths.
+
+    >>> StackDataset([1, 2], ["a", "b"])[1]
+    (2, 'b')
+    >>> StackDataset(image=[1, 2], label=["a", "b"])[0]
+    {'image': 1, 'label': 'a'}
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        if bool(args) == bool(kwargs):
+            fail(ArgumentError("data sets must be given, all by name or none", op="StackDataset"))
+        self.datasets: Any = args or kwargs
+        lengths = [len(d) for d in (args or kwargs.values())]
+        if len(set(lengths)) > 1:
+            fail(ArgumentError(f"the data sets have different lengths: {lengths}", op="StackDataset"))
+        self._length = lengths[0]
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Any:
+        position = _position("StackDataset", index, self._length)
+        if isinstance(self.datasets, dict):
+            return {name: dataset[position] for name, dataset in self.datasets.items()}
+        return tuple(dataset[position] for dataset in self.datasets)
 
 
 def _position(op: str, index: Any, size: int) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from lucid.data.collate import collate
+from lucid.data.dataset import IterableDataset
 from lucid.data.samplers import numbers, permutation
 from lucid.data.workers import Workers
 from lucid.errors import ArgumentError, ArgumentTypeError, StateError
@@ -20,7 +22,7 @@ class DataLoader:
 
     Args:
         dataset: anything with ``len(dataset)`` and ``dataset[index]``; one with a method ``take(indices)`` gives
-            whole batches itself, as ``TensorDataset`` does.
+            whole batches itself, as ``TensorDataset`` does. Or an ``IterableDataset``.
         batch_size: samples per batch; None gives samples as they are, not in batches.
         shuffle: whether every epoch has a fresh random order.
         sampler: gives the numbers of samples in the order wanted, instead of ``shuffle``.
@@ -79,7 +81,11 @@ class DataLoader:
         seed: int | None = None,
     ):
         op = "DataLoader"
-        if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+        stream = isinstance(dataset, IterableDataset)
+        if stream and (shuffle or sampler is not None or batch_sampler is not None or num_workers):
+            excluded = "shuffle, sampler, batch_sampler and num_workers"
+            fail(ArgumentError(f"an IterableDataset has its own order, and is read here: {excluded} do not go", op=op))
+        if not stream and (not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__")):
             fail(
                 ArgumentTypeError(
                     f"dataset must have a length and samples by number, which {type(dataset).__name__} has not",
@@ -130,7 +136,7 @@ class DataLoader:
         self._workers: Workers | None = None
 
     def __len__(self) -> int:
-        """Batches per epoch."""
+        """Batches per epoch; a TypeError for a stream that does not know its length."""
         if self.batch_sampler is not None:
             return len(self.batch_sampler)  # type: ignore[arg-type]  # a TypeError where it has none
         samples = len(self.dataset if self.sampler is None else self.sampler)  # type: ignore[arg-type]
@@ -139,11 +145,22 @@ class DataLoader:
         return samples // self.batch_size if self.drop_last else -(-samples // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
+        if isinstance(self.dataset, IterableDataset):
+            return self._streamed(iter(self.dataset))
         chosen = self._chosen()  # the order is fixed here, not when the first batch is asked for
         if not self.num_workers:
             return map(self._fetch, chosen)
         seeds = numbers(self.generator).integers(0, 2**63, self.num_workers).tolist()
         return self._made_ahead(chosen, seeds)
+
+    def _streamed(self, samples: Iterator[Any]) -> Iterator[Any]:
+        """Batches of what comes, as it comes."""
+        if (size := self.batch_size) is None:
+            yield from samples
+            return
+        while batch := list(islice(samples, size)):
+            if len(batch) == size or not self.drop_last:
+                yield self._fetch.collate(batch)
 
     def _chosen(self) -> Iterator[Any]:
         """The numbers of the samples of each batch."""

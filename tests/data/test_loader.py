@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lucid
-from lucid.data import DataLoader, Dataset, TensorDataset
+from lucid.data import DataLoader, Dataset, IterableDataset, StackDataset, TensorDataset
 from lucid.errors import ArgumentError, ArgumentTypeError, LucidError
 
 
@@ -137,3 +138,23 @@ def test_refusals(call: Any, error: type[LucidError], message: str) -> None:
     with pytest.raises(error, match=message) as caught:
         call([1, 2], DataLoader)
     assert "test_loader.py" in str(caught.value)
+
+
+def test_streams() -> None:
+    class Stream(IterableDataset):
+        def __iter__(self) -> Iterator[Any]:
+            return iter([(k, [k, k]) for k in range(5)])
+
+    batches = list(DataLoader(Stream() + Stream(), batch_size=4, drop_last=True))
+    assert [numbers.tolist() for numbers, _ in batches] == [[0, 1, 2, 3], [4, 0, 1, 2]]
+    assert list(DataLoader(Stream(), batch_size=None))[1] == (1, [1, 1])
+    with pytest.raises(ArgumentError, match="its own order"):
+        DataLoader(Stream(), shuffle=True)
+
+
+def test_data_sets_side_by_side() -> None:
+    data = StackDataset(image=[1.0, 2.0], label=[3, 4])
+    (batch,) = DataLoader(data, batch_size=2)
+    assert {name: values.tolist() for name, values in batch.items()} == {"image": [1, 2], "label": [3, 4]}
+    with pytest.raises(ArgumentError, match="different lengths"):
+        StackDataset([1], [1, 2])
