@@ -10,15 +10,19 @@ Tensor([2.0, 4.0])
 
 from __future__ import annotations
 
+import math
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from lucid import errors, functions, linalg, random
 from lucid.autodiff import differentiate
 from lucid.backward import grad
 from lucid.capture import evaluate, graph
+from lucid.devices import backends, cuda, device
 from lucid.functions import *  # noqa: F403  # what __all__ names
-from lucid.grad_modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from lucid.grad_modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from lucid.ir.graph import Graph
 from lucid.ir.text import parse_graph, print_graph
 from lucid.ir.types import (
@@ -37,7 +41,24 @@ from lucid.ir.types import (
     uint32,
     uint64,
 )
-from lucid.random import bernoulli, manual_seed, rand, rand_like, randint, randn, randn_like, randperm
+from lucid.random import (
+    Generator,
+    bernoulli,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    multinomial,
+    normal,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+    set_rng_state,
+)
 from lucid.tensor import Tensor
 
 # Last of all: the function takes the name of the module it comes after.
@@ -45,9 +66,18 @@ from lucid.functions.creation import tensor  # noqa: F401 isort: skip
 
 __version__ = "0.1.0"
 
+#: PyTorch's names of dtypes. Those that Python has too are left out of ``import *``.
+half, float, double = float16, float32, float64
+short, int, long, bool = int16, int32, int64, bool_
+dtype = np.dtype
+#: A shape is a plain tuple.
+Size: Any = tuple
+inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
+newaxis = None
+
 #: Parts that are imported when they are first asked for.
 if TYPE_CHECKING:  # loaded when first used
-    from lucid import checkpoint, compiler, data, models, nn, optim, training
+    from lucid import checkpoint, compiler, data, models, nn, optim, training, utils
     from lucid.compiler import compile
     from lucid.io import load, save
     from lucid.model_summary import summary
@@ -67,6 +97,7 @@ _LAZY = {
     "set_num_threads": ("lucid.runtime.threads", "set_num_threads"),
     "summary": ("lucid.model_summary", "summary"),
     "training": ("lucid.training", None),
+    "utils": ("lucid.utils", None),
 }
 
 
@@ -87,16 +118,23 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "Generator",
     "Graph",
     "Tensor",
     "as_dtype",
+    "backends",
     "bernoulli",
     "bool_",
     "checkpoint",
     "compile",
     "compiler",
+    "cuda",
     "data",
+    "default_generator",
+    "device",
     "differentiate",
+    "double",
+    "dtype",
     "enable_grad",
     "errors",
     "evaluate",
@@ -104,8 +142,13 @@ __all__ = [
     "float32",
     "float64",
     "get_num_threads",
+    "get_rng_state",
     "grad",
     "graph",
+    "half",
+    "inf",
+    "inference_mode",
+    "initial_seed",
     "int8",
     "int16",
     "int32",
@@ -113,16 +156,23 @@ __all__ = [
     "is_grad_enabled",
     "linalg",
     "load",
+    "long",
     "manual_seed",
     "models",
+    "multinomial",
+    "nan",
+    "newaxis",
     "nn",
     "no_grad",
+    "normal",
     "optim",
     "parse_graph",
+    "pi",
     "print_graph",
     "rand",
     "rand_like",
     "randint",
+    "randint_like",
     "randn",
     "randn_like",
     "random",
@@ -130,11 +180,14 @@ __all__ = [
     "save",
     "set_grad_enabled",
     "set_num_threads",
+    "set_rng_state",
+    "short",
     "summary",
     "training",
     "uint8",
     "uint32",
     "uint64",
+    "utils",
 ]  # fmt: skip
 __all__ += functions.__all__
 

@@ -84,6 +84,20 @@ def no_grad(function: Callable[..., Any] | None = None) -> Any:
     return _Recording(False) if function is None else _Recording(False)(function)
 
 
+def inference_mode(mode: Any = True) -> Any:
+    """``no_grad`` by another name: ``with inference_mode():``, or a decorator; ``inference_mode(False)`` does nothing.
+
+    >>> import lucid
+    >>> x = lucid.ones(2, requires_grad=True)
+    >>> with inference_mode():
+    ...     print((x * 2).requires_grad)
+    False
+    """
+    if callable(mode):
+        return no_grad(mode)
+    return _Recording(False) if mode else _Recording(is_grad_enabled())
+
+
 def enable_grad(function: Callable[..., Any] | None = None) -> Any:
     """Results need gradients again inside, where ``no_grad`` holds around.
 

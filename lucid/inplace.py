@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
+from lucid import random
 from lucid.eager import Recorded, mode
 from lucid.errors import DTypeError, GradientError, LucidError, ShapeError
 from lucid.functions import assigning, diagonals, elementwise, gathering, scans
@@ -91,6 +92,46 @@ def in_place(function: Callable[Concatenate[Any, P], Any]) -> Callable[Concatena
 
 class InPlace(Recorded):
     """Functions whose result becomes the value of their first operand."""
+
+    def uniform_(self, from_: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Any:
+        """Uniform draws from ``from_`` to ``to`` as this tensor's new value.
+
+        >>> import lucid
+        >>> bool((lucid.empty(99).uniform_(2, 3) >= 2).all())
+        True
+        """
+        take_value("uniform_", self, random.uniform(from_, to, self.shape, dtype=self.dtype, generator=generator))
+        return self
+
+    def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Any:
+        """Normal draws as this tensor's new value.
+
+        >>> import lucid
+        >>> lucid.empty(2).normal_(5, 0)
+        Tensor([5.0, 5.0])
+        """
+        take_value("normal_", self, random.normal(mean, std, self.shape, dtype=self.dtype, generator=generator))
+        return self
+
+    def bernoulli_(self, p: float = 0.5, *, generator: Any = None) -> Any:
+        """1 with probability ``p``, else 0, as this tensor's new value.
+
+        >>> import lucid
+        >>> lucid.empty(2).bernoulli_(1)
+        Tensor([1.0, 1.0])
+        """
+        take_value("bernoulli_", self, cast(random.bernoulli(p, self.shape, generator=generator), self.dtype))
+        return self
+
+    def random_(self, from_: int, to: int | None = None, *, generator: Any = None) -> Any:
+        """Integers from ``from_`` up to, not including, ``to``, as this tensor's new value; ``random_(n)`` from 0.
+
+        >>> import lucid
+        >>> lucid.empty(2).random_(3, 4)
+        Tensor([3.0, 3.0])
+        """
+        take_value("random_", self, cast(random.randint(from_, to, self.shape, generator=generator), self.dtype))
+        return self
 
     abs_ = in_place(elementwise.abs)
     absolute_ = in_place(elementwise.absolute)

@@ -19,6 +19,7 @@ import numpy as np
 import safetensors
 from safetensors.numpy import save as serialize
 
+from lucid.devices import require_cpu
 from lucid.eager import leaf
 from lucid.errors import ArgumentTypeError, LucidError, StateError
 from lucid.functions.arguments import fail, shown
@@ -83,10 +84,15 @@ def save(state: Mapping[Any, Any], path: PathArgument, metadata: Mapping[str, st
         fail(StateError(f"{os.fspath(path)!r} cannot be written: {error.strerror or error}", op=op))
 
 
-def load(path: PathArgument) -> dict[Any, Any]:
+def load(path: PathArgument, map_location: Any = None, *, weights_only: bool = True) -> dict[Any, Any]:
     """What was saved: the same nesting, with tensors of the same names, shapes and dtypes.
 
     Reads any safetensors file; one that was not written by ``lucid.save`` is a dictionary of tensors.
+
+    Args:
+        path: the file.
+        map_location: None, or the CPU.
+        weights_only: accepted for scripts written for PyTorch, whose other files can hold code; these cannot.
 
     Raises:
         ArgumentTypeError: ``path`` is neither a string nor a path.
@@ -99,6 +105,7 @@ def load(path: PathArgument) -> dict[Any, Any]:
     {'step': 3, 'weights': [Tensor([1.0, 1.0])]}
     """
     op = "load"
+    require_cpu(map_location)
     path = _path(op, path)
     tensors, texts = _read(op, path)
     text = texts.get(_STRUCTURE)

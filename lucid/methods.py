@@ -6,8 +6,9 @@ import builtins
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from lucid.devices import wanted_dtype
 from lucid.eager import apply
-from lucid.errors import ArgumentTypeError, MissingAttributeError
+from lucid.errors import ArgumentTypeError
 from lucid.functions import (
     arranging,
     assigning,
@@ -129,29 +130,6 @@ class Methods(InPlace):
                 hint="take the ones to keep: lucid.concat([x[:k], x[k + 1:]])",
             )
         )
-
-    @property
-    def data(self) -> Any:
-        """Not there: reading or writing it would go around the recorded graph.
-
-        Raises:
-            MissingAttributeError: always.
-
-        >>> import lucid
-        >>> hasattr(lucid.ones(2), "data")
-        False
-        """
-        fail(
-            MissingAttributeError(
-                "a tensor has no attribute 'data'",
-                op="Tensor",
-                hint="x.detach() and x.numpy() show the values; x.copy_(new) replaces those of a leaf",
-            )
-        )
-
-    @data.setter
-    def data(self, value: Any) -> None:
-        self.data  # noqa: B018  # raises
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
@@ -414,18 +392,29 @@ class Methods(InPlace):
         """
         return elementwise.cast(self, dtype)
 
-    def to(self, dtype: object = None, *, memory_format: memory.MemoryFormat = memory.preserve_format) -> Tensor:
-        """Another dtype, as ``astype``, or another order in memory, as ``contiguous``. There is one device.
+    def to(
+        self,
+        *args: Any,
+        dtype: object = None,
+        device: Any = None,
+        non_blocking: builtins.bool = False,
+        copy: builtins.bool = False,
+        memory_format: memory.MemoryFormat = memory.preserve_format,
+    ) -> Tensor:
+        """Another dtype, as ``astype``, or that of another tensor; or another order in memory, as ``contiguous``.
 
-        Raises:
-            DTypeError: no element type that Lucid supports.
+        There is one device: asking for it changes nothing, asking for another is an error.
 
         >>> import lucid
-        >>> lucid.tensor([1, 2]).to(lucid.float64).dtype
-        dtype('float64')
+        >>> lucid.tensor([1, 2]).to("cpu", lucid.float32)
+        Tensor([1.0, 2.0])
         """
-        result = self if dtype is None else elementwise.cast(self, dtype)
-        return memory.contiguous(result, memory_format)  # type: ignore[arg-type]  # Tensor is the only subclass users meet
+        wanted = wanted_dtype(args, dtype, device)
+        result: Any = self if wanted is None else elementwise.cast(self, wanted)
+        if copy and result is self:
+            result = apply(OPS["identity"], self)
+            result._data = None if self._data is None else self._data.copy(order="K")
+        return memory.contiguous(result, memory_format)
 
     def contiguous(self, memory_format: memory.MemoryFormat = memory.contiguous_format) -> Tensor:
         """This tensor with its elements in another order in memory: ``lucid.contiguous``.

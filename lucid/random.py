@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lucid import ops
-from lucid.eager import apply, leaf, mode
-from lucid.errors import ArgumentError, DTypeError, TraceError
-from lucid.functions.arguments import dtype_of, fail, int_of, number_of, sizes_of
+from lucid.devices import is_device, require_cpu
+from lucid.eager import Recorded, apply, leaf, mode
+from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError, TraceError
+from lucid.functions.arguments import dtype_of, either, fail, int_of, is_several, number_of, sizes_of
 from lucid.ir.graph import Array
-from lucid.ir.types import DType, float32, int64, is_float, is_integer
+from lucid.ir.types import DType, float32, int64, is_float, is_integer, uint64
 from lucid.promotion import as_tensor, binary, cast, floating, scalar
 
 if TYPE_CHECKING:
@@ -40,15 +41,35 @@ class Generator:
     (7, 1)
     """
 
-    def __init__(self, seed: int = 0):
+    def __init__(self, seed: Any = 0, *, device: Any = None):
+        if is_device(seed):  # PyTorch's Generator(device)
+            seed, device = 0, seed
+        require_cpu(device)
         self._lock = threading.Lock()
         self.manual_seed(seed)
 
-    def manual_seed(self, seed: int) -> None:
-        """Start over: the same seed gives the same draws."""
+    def manual_seed(self, seed: int) -> Generator:
+        """Start over: the same seed gives the same draws. Returns the generator."""
         with self._lock:
             self.seed = int_of("manual_seed", "seed", seed) & 0xFFFFFFFFFFFFFFFF
             self.stream = 0
+        return self
+
+    def initial_seed(self) -> int:
+        """The seed."""
+        return self.seed
+
+    def get_state(self) -> Tensor:
+        """``state`` as a tensor, for ``set_state``."""
+        return leaf(np.array(self.state, np.uint64))
+
+    def set_state(self, state: Tensor) -> Generator:
+        """Go back to where ``get_state`` was called. Returns the generator."""
+        given = as_tensor(state, "set_state", "state")
+        if given.shape != (2,) or given.dtype != uint64:
+            fail(ArgumentError(f"state of type {given.type} is not what get_state() gives", op="set_state"))
+        self.state = tuple(given.tolist())
+        return self
 
     def next_key(self) -> Array:
         """The key of the next draw."""
@@ -85,8 +106,47 @@ def manual_seed(seed: int) -> Generator:
     return default_generator
 
 
-def next_key() -> Tensor:
+def get_rng_state() -> Tensor:
+    """Where Lucid's random draws are, for ``set_rng_state``.
+
+    >>> import lucid
+    >>> _ = lucid.manual_seed(7)
+    >>> lucid.get_rng_state()
+    Tensor([7, 0], dtype=uint64)
+    """
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Tensor) -> None:
+    """Go back to where ``get_rng_state`` was called.
+
+    >>> import lucid
+    >>> state = lucid.get_rng_state()
+    >>> a = lucid.rand(3)
+    >>> lucid.set_rng_state(state)
+    >>> bool((a == lucid.rand(3)).all())
+    True
+    """
+    default_generator.set_state(new_state)
+
+
+def initial_seed() -> int:
+    """The seed of Lucid's random draws.
+
+    >>> import lucid
+    >>> _ = lucid.manual_seed(7)
+    >>> lucid.initial_seed()
+    7
+    """
+    return default_generator.seed
+
+
+def next_key(generator: Generator | None = None) -> Tensor:
     """The next key as a tensor; in a compiled function, an input that is fed a fresh key at every call.
+
+    Raises:
+        ArgumentTypeError: ``generator`` is something else.
+        TraceError: a generator of one's own in a compiled function.
 
     >>> import lucid
     >>> _ = lucid.manual_seed(3)
@@ -94,6 +154,13 @@ def next_key() -> Tensor:
     Tensor([3, 0, 0, 0], dtype=uint32)
     """
     trace = mode.trace
+    if generator is not None and generator is not default_generator:
+        if not isinstance(generator, Generator):
+            fail(ArgumentTypeError(f"generator must be a Generator, not {type(generator).__name__}", op="random"))
+        if trace is not None:
+            message = "a compiled function draws from Lucid's own generator alone"
+            fail(TraceError(message, op="random", hint="draw before calling the function, or use lucid.manual_seed"))
+        return leaf(generator.next_key())
     return leaf(default_generator.next_key()) if trace is None else trace.random_key()
 
 
@@ -104,9 +171,9 @@ def _float_dtype(op: str, dtype: object) -> DType:
     return result
 
 
-def _unit(op: Any, name: str, shape: tuple[Any, ...], dtype: object) -> Tensor:
+def _unit(op: Any, name: str, shape: tuple[Any, ...], dtype: object, generator: Generator | None = None) -> Tensor:
     sizes, element = sizes_of(name, shape), _float_dtype(name, dtype)  # refused before a key is used up
-    return apply(op, next_key(), shape=sizes, dtype=element)
+    return apply(op, next_key(generator), shape=sizes, dtype=element)
 
 
 def _owned(drawn: Tensor, requires_grad: bool = False) -> Tensor:
@@ -115,7 +182,13 @@ def _owned(drawn: Tensor, requires_grad: bool = False) -> Tensor:
     return result if requires_grad is False else result.requires_grad_(requires_grad)
 
 
-def rand(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:
+def rand(
+    *shape: Any,
+    generator: Generator | None = None,
+    dtype: object = None,
+    requires_grad: bool = False,
+    device: Any = None,
+) -> Tensor:
     """Uniform draws from [0, 1).
 
     Raises:
@@ -127,10 +200,17 @@ def rand(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tens
     >>> lucid.rand(2, 3).shape
     (2, 3)
     """
-    return _owned(_unit(ops.random_uniform, "rand", shape, dtype), requires_grad)
+    require_cpu(device)
+    return _owned(_unit(ops.random_uniform, "rand", shape, dtype, generator), requires_grad)
 
 
-def randn(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:
+def randn(
+    *shape: Any,
+    generator: Generator | None = None,
+    dtype: object = None,
+    requires_grad: bool = False,
+    device: Any = None,
+) -> Tensor:
     """Normal draws with mean 0 and variance 1.
 
     Raises:
@@ -141,10 +221,20 @@ def randn(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Ten
     >>> lucid.randn(2, 3, dtype=lucid.float64).dtype
     dtype('float64')
     """
-    return _owned(_unit(ops.random_normal, "randn", shape, dtype), requires_grad)
+    require_cpu(device)
+    return _owned(_unit(ops.random_normal, "randn", shape, dtype, generator), requires_grad)
 
 
-def uniform(low: float, high: float, shape: Any, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
+def uniform(
+    low: float,
+    high: float,
+    shape: Any,
+    *,
+    generator: Generator | None = None,
+    dtype: object = None,
+    requires_grad: bool = False,
+    device: Any = None,
+) -> Tensor:
     """Uniform draws from [low, high).
 
     Raises:
@@ -156,15 +246,26 @@ def uniform(low: float, high: float, shape: Any, *, dtype: object = None, requir
     >>> bool((draws >= -1).all()), bool((draws < 1).all())
     (True, True)
     """
+    require_cpu(device)
     first, last = float(number_of("uniform", "low", low)), float(number_of("uniform", "high", high))
     if first > last:
         fail(ArgumentError(f"low={low} must not be above high={high}", op="uniform"))
-    unit = _unit(ops.random_uniform, "uniform", (shape,), dtype)
+    unit = _unit(ops.random_uniform, "uniform", (shape,), dtype, generator)
     return _owned(unit * (last - first) + first, requires_grad)
 
 
-def normal(mean: float, std: float, shape: Any, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
-    """Normal draws with the given mean and standard deviation.
+def normal(
+    mean: Any,
+    std: Any = 1.0,
+    shape: Any = None,
+    *,
+    size: Any = None,
+    generator: Generator | None = None,
+    dtype: object = None,
+    requires_grad: bool = False,
+    device: Any = None,
+) -> Tensor:
+    """Normal draws with the given mean and standard deviation: numbers, or tensors with one for each draw.
 
     Raises:
         ArgumentError: ``std`` is negative.
@@ -174,12 +275,22 @@ def normal(mean: float, std: float, shape: Any, *, dtype: object = None, require
     >>> lucid.random.normal(5, 0, (2,))
     Tensor([5.0, 5.0])
     """
+    require_cpu(device)
+    if isinstance(mean, Recorded) or isinstance(std, Recorded):
+        if shape is not None or size is not None:
+            fail(ArgumentError("a shape is given beside tensors, which have theirs", op="normal"))
+        centres, spreads = floating(as_tensor(mean, "normal", "mean")), floating(as_tensor(std, "normal", "std"))
+        sizes = (centres + spreads).shape
+        return _owned(_unit(ops.random_normal, "normal", (sizes,), dtype, generator) * spreads + centres, requires_grad)
+    shape = either("normal", () if shape is None and size is None else shape, size, ("shape", "size"))
     centre, spread = float(number_of("normal", "mean", mean)), float(number_of("normal", "std", std, 0))
-    unit = _unit(ops.random_normal, "normal", (shape,), dtype)
+    unit = _unit(ops.random_normal, "normal", (shape,), dtype, generator)
     return _owned(unit * spread + centre, requires_grad)
 
 
-def bernoulli(p: Any, shape: Any = None, *, dtype: object = None) -> Tensor:
+def bernoulli(
+    p: Any, shape: Any = None, *, generator: Generator | None = None, dtype: object = None, device: Any = None
+) -> Tensor:
     """1 with probability ``p``, else 0; ``p`` is a number (then ``shape`` is needed) or a tensor of probabilities.
 
     Raises:
@@ -191,20 +302,30 @@ def bernoulli(p: Any, shape: Any = None, *, dtype: object = None) -> Tensor:
     >>> lucid.bernoulli(lucid.tensor([0.0, 1.0]))
     Tensor([0.0, 1.0])
     """
+    require_cpu(device)
     if shape is None:
         chance = floating(as_tensor(p, "bernoulli", "p"))
         if mode.trace is None:
             wrong = ~((chance._data >= 0) & (chance._data <= 1))
             if wrong.any():
                 fail(ArgumentError(f"p holds {chance._data[wrong][0]}, but it must lie in 0 .. 1", op="bernoulli"))
-        unit = apply(ops.random_uniform, next_key(), shape=chance.shape, dtype=chance.dtype)
+        unit = apply(ops.random_uniform, next_key(generator), shape=chance.shape, dtype=chance.dtype)
     else:
         chance = scalar(float(number_of("bernoulli", "p", p, 0, 1)), float32)
-        unit = apply(ops.random_uniform, next_key(), shape=sizes_of("bernoulli", (shape,)), dtype=float32)
+        unit = apply(ops.random_uniform, next_key(generator), shape=sizes_of("bernoulli", (shape,)), dtype=float32)
     return _owned(cast(binary("lt", unit, chance), _float_dtype("bernoulli", dtype)))
 
 
-def randint(low: int, high: int | None = None, shape: Any = None, *, size: Any = None, dtype: object = int64) -> Tensor:
+def randint(
+    low: int,
+    high: Any = None,
+    shape: Any = None,
+    *,
+    size: Any = None,
+    generator: Generator | None = None,
+    dtype: object = int64,
+    device: Any = None,
+) -> Tensor:
     """Integers from ``low`` up to, not including, ``high``; ``randint(n, shape=s)`` starts from 0.
 
     Raises:
@@ -217,6 +338,9 @@ def randint(low: int, high: int | None = None, shape: Any = None, *, size: Any =
     >>> draws.min(), draws.max()
     (Tensor(-1), Tensor(1))
     """
+    require_cpu(device)
+    if is_several(high) and shape is None and size is None:  # randint(high, size)
+        high, size = None, high
     if high is None:
         low, high = 0, low
     low, high = int_of("randint", "low", low), int_of("randint", "high", high)
@@ -231,11 +355,11 @@ def randint(low: int, high: int | None = None, shape: Any = None, *, size: Any =
         fail(ArgumentError(f"low={low} .. high={high} are not all values of dtype {wanted.name}", op="randint"))
     sizes = sizes_of("randint", ((() if size is None else size) if shape is None else shape,))
     # 53 random bits scaled to the range: each value's chance is off by less than 2**-21.
-    unit = apply(ops.random_uniform, next_key(), shape=sizes, dtype=np.dtype(np.float64))
+    unit = apply(ops.random_uniform, next_key(generator), shape=sizes, dtype=np.dtype(np.float64))
     return _owned(cast(cast(unit * float(high - low), int64) + low, wanted))
 
 
-def randperm(n: int) -> Tensor:
+def randperm(n: int, *, generator: Generator | None = None, device: Any = None) -> Tensor:
     """The integers 0 .. n-1 in random order.
 
     Raises:
@@ -246,16 +370,17 @@ def randperm(n: int) -> Tensor:
     >>> lucid.randperm(5).sort().values
     Tensor([0, 1, 2, 3, 4])
     """
+    require_cpu(device)
     if mode.trace is not None:
         fail(TraceError("randperm cannot be compiled", op="randperm", hint="shuffle before calling the function"))
     count = int_of("randperm", "n", n)
     if count < 0:
         fail(ArgumentError(f"n={count} must not be negative", op="randperm"))
-    words = ops.philox.evaluate(default_generator.next_key(), shape=(2 * count,)).astype(np.uint64)
+    words = ops.philox.evaluate(next_key(generator)._data, shape=(2 * count,)).astype(np.uint64)
     return leaf(np.argsort(words[:count] << np.uint64(32) | words[count:], kind="stable"))
 
 
-def rand_like(x: Any, *, dtype: object = None) -> Tensor:
+def rand_like(x: Any, *, dtype: object = None, device: Any = None) -> Tensor:
     """Uniform draws from [0, 1), of ``x``'s shape and dtype.
 
     Raises:
@@ -265,11 +390,12 @@ def rand_like(x: Any, *, dtype: object = None) -> Tensor:
     >>> lucid.rand_like(lucid.ones(2, 3)).shape
     (2, 3)
     """
+    require_cpu(device)
     x = as_tensor(x, "rand_like")
     return rand(x.shape, dtype=x.dtype if dtype is None else dtype)
 
 
-def randn_like(x: Any, *, dtype: object = None) -> Tensor:
+def randn_like(x: Any, *, dtype: object = None, device: Any = None) -> Tensor:
     """Normal draws with mean 0 and variance 1, of ``x``'s shape and dtype.
 
     Raises:
@@ -279,5 +405,57 @@ def randn_like(x: Any, *, dtype: object = None) -> Tensor:
     >>> lucid.randn_like(lucid.ones(2, 3)).shape
     (2, 3)
     """
+    require_cpu(device)
     x = as_tensor(x, "randn_like")
     return randn(x.shape, dtype=x.dtype if dtype is None else dtype)
+
+
+def randint_like(x: Any, low: int, high: int | None = None, *, dtype: object = None, device: Any = None) -> Tensor:
+    """Integers from ``low`` up to, not including, ``high``, in ``x``'s shape and dtype.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: as ``randint``.
+
+    >>> import lucid
+    >>> lucid.randint_like(lucid.ones(2), 3, 4)
+    Tensor([3.0, 3.0])
+    """
+    x = as_tensor(x, "randint_like")
+    wanted = dtype_of("randint_like", x.dtype if dtype is None else dtype)
+    drawn = randint(low, high, x.shape, dtype=wanted if is_integer(wanted) else int64, device=device)
+    return cast(drawn, wanted)
+
+
+def multinomial(
+    input: Any, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
+) -> Tensor:
+    """Positions drawn with probabilities in proportion to the weights along the last dimension.
+
+    Args:
+        input: weights, not negative, ``(n,)`` or ``(rows, n)``.
+        num_samples: how many positions, for each row.
+        replacement: whether one can be drawn again.
+
+    Raises:
+        ShapeError: another rank.
+        ArgumentError: more samples than positions without replacement.
+
+    >>> import lucid
+    >>> lucid.multinomial(lucid.tensor([0.0, 1.0, 0.0]), 3, replacement=True)
+    Tensor([1, 1, 1])
+    """
+    op = "multinomial"
+    weights, count = floating(as_tensor(input, op, "input")), int_of(op, "num_samples", num_samples)
+    if weights.ndim not in (1, 2):
+        fail(ShapeError(f"input has shape {weights.shape}, but it must be (n,) or (rows, n)", op=op))
+    size = weights.shape[-1]
+    if count < 1 or (count > size and not replacement):
+        rule = "at least 1" if count < 1 else f"at most {size}, without replacement"
+        fail(ArgumentError(f"num_samples={count} must be {rule}", op=op))
+    # Of exponential waiting times at rates w, the shortest is that of a position with probability w / sum(w).
+    rows = weights.shape[:-1]
+    shape = (*rows, count, size) if replacement else (*rows, size)
+    waits = -(1.0 - rand(shape, generator=generator)).log()
+    if replacement:
+        return (waits / weights.unsqueeze(-2)).argmin(-1)
+    return (waits / weights).argsort(-1)[..., :count]

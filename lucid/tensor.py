@@ -15,8 +15,17 @@ import numpy as np
 
 from lucid import changes
 from lucid.backward import backward
+from lucid.devices import device
 from lucid.eager import DEAD, LIVE, leaf_record, left_behind, mode, set_result_class, tensor_of
-from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, GradientError, LucidError, ShapeError
+from lucid.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    GradientError,
+    LucidError,
+    ShapeError,
+    TraceError,
+)
 from lucid.functions.arguments import axis_of, fail, named
 from lucid.ir.graph import Array
 from lucid.ir.types import TensorType, is_float, type_of
@@ -53,6 +62,8 @@ class Tensor(Methods):
     _escaped: bool = False
     #: The leaf whose memory this one shares.
     _base: Tensor | None = None
+    #: The leaf that takes over what is done to this tensor in place: its ``data``.
+    _origin: Tensor | None = None
     #: True if the memory belongs to the result of an operation.
     _shared: bool = False
     #: True if a compiled function asks to be told of new values.
@@ -267,12 +278,64 @@ class Tensor(Methods):
 
             return apply(ops.stop_gradient, self)
         result = tensor_of(self._data, None)  # type: ignore[arg-type]  # the record follows
-        result._record = leaf_record(result, self.type, False)
-        if self._record.owner is None:
-            result._shared = True
-        else:
-            result._base, result._shared = self if self._base is None else self._base, self._shared
+        result._show(self)
         return result
+
+    def _show(self, other: Tensor) -> None:
+        """Be a leaf over the memory of ``other``."""
+        self._data = other._data
+        self._record = leaf_record(self, other.type, False)
+        if other._record.owner is None:
+            self._shared = True
+        else:
+            self._base, self._shared = other if other._base is None else other._base, other._shared
+
+    @property
+    def data(self) -> Tensor:
+        """The values without their history, as ``detach`` gives them; done to them in place is done to this leaf.
+
+        Assigning to it gives the leaf a copy of other values, of another shape and dtype if need be.
+
+        >>> x = Tensor([1.0, 2.0], requires_grad=True)
+        >>> x.data.mul_(2)
+        Tensor([2.0, 4.0])
+        >>> x
+        Tensor([2.0, 4.0], requires_grad=True)
+        """
+        result = self.detach()
+        result._origin = self
+        return result
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if not isinstance(value, Tensor):
+            fail(ArgumentTypeError(f"data must be a Tensor, not {type(value).__name__}", op="data"))
+        self._require_leaf("data")
+        if mode.trace is not None:
+            if value.type is not self.type:
+                message = f"data of type {value.type} is given to a tensor of type {self.type}"
+                fail(TraceError(message, op="compile", hint="change types outside of the compiled function"))
+            mode.trace.assign(self, value)
+        else:
+            self._retype(value._data.copy(order="K"))
+
+    def _retype(self, data: Array) -> None:
+        """Take ``data``, owned by nobody else, as the values of this leaf, whatever its type."""
+        new = type_of(data)
+        if new is not self.type:
+            if self.requires_grad and not is_float(new.dtype):
+                message = f"values of dtype {new.dtype.name} cannot be given to a tensor that requires a gradient"
+                fail(DTypeError(message, op="data"))
+            hooks = self._record.hooks
+            self._record = leaf_record(self, new, self.requires_grad)
+            self._record.hooks = hooks
+            changes.touch()
+        self._assign(data)
+
+    def _require_leaf(self, op: str) -> None:
+        if not self.is_leaf:
+            message = "only a leaf can be given new values, and this tensor is the result of an operation"
+            fail(GradientError(message, op=op))
 
     def clone(self) -> Tensor:
         """A copy, through which gradients flow.
@@ -307,18 +370,15 @@ class Tensor(Methods):
         from lucid.functions.movement import broadcast
         from lucid.promotion import as_tensor
 
-        if not self.is_leaf:
-            fail(
-                GradientError(
-                    "only a leaf can be given new values, and this tensor is the result of an operation", op="copy_"
-                )
-            )
+        self._require_leaf("copy_")
         before, mode.grad = mode.grad, False
         try:
             new = broadcast("copy_", cast(as_tensor(source, "copy_"), self.dtype), self.shape)
         finally:
             mode.grad = before
-        if mode.trace is not None:
+        if self._origin is not None:
+            self._become(new if new is not source else new.clone())
+        elif mode.trace is not None:
             mode.trace.assign(self, new)
         else:
             self._assign(new._data if new is not source and not is_view(new._data) else new._data.copy())
@@ -352,7 +412,15 @@ class Tensor(Methods):
 
     def _become(self, new: Tensor) -> None:
         """Take the value of ``new``, a tensor of this type that some operation made, and its history if it has one."""
-        if mode.trace is not None:
+        if self._origin is not None:
+            self._origin._require_leaf("data")
+            if mode.trace is not None:
+                mode.trace.assign(self._origin, new)
+                mode.trace.become(self, new)
+            else:
+                self._origin._assign(new._data if not is_view(new._data) else new._data.copy())
+                self._show(self._origin)
+        elif mode.trace is not None:
             mode.trace.become(self, new)
         elif new._record.state == 0:
             keep = self.is_leaf and self.requires_grad
@@ -502,6 +570,42 @@ class Tensor(Methods):
 
     ndimension = dim
 
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element.
+
+        >>> Tensor([1.0]).itemsize
+        4
+        """
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements.
+
+        >>> Tensor([1.0, 2.0]).nbytes
+        8
+        """
+        return self.numel() * self.dtype.itemsize
+
+    @property
+    def device(self) -> device:
+        """The CPU.
+
+        >>> Tensor([1.0]).device
+        device(type='cpu')
+        """
+        return device("cpu")
+
+    @property
+    def is_cuda(self) -> bool:
+        """False: there is no other device than the CPU.
+
+        >>> Tensor([1.0]).is_cuda
+        False
+        """
+        return False
+
     def cpu(self) -> Tensor:
         """The tensor itself: there is one device.
 
@@ -511,6 +615,20 @@ class Tensor(Methods):
         True
         """
         return self
+
+    pin_memory = share_memory_ = cpu
+
+    def cuda(self, device: Any = None, non_blocking: bool = False) -> NoReturn:
+        """Refused: there is one device.
+
+        Raises:
+            ArgumentError: always.
+
+        >>> import lucid
+        >>> Tensor([1.0]).cuda() if lucid.cuda.is_available() else Tensor([1.0])
+        Tensor([1.0])
+        """
+        fail(ArgumentError("there is no CUDA device: Lucid computes on the CPU", op="cuda", hint="leave the call out"))
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -566,7 +684,7 @@ class Tensor(Methods):
         result: Tensor = object.__new__(type(self))
         memo[id(self)] = result
         for key, value in self.__dict__.items():
-            if key not in ("_data", "_record", "_base", "_born_in", "_watched"):
+            if key not in ("_data", "_record", "_base", "_origin", "_born_in", "_watched"):
                 result.__dict__[key] = copy.deepcopy(value, memo)
         result._escaped = result._shared = False
         result._data = self._value("deepcopy").copy()
@@ -588,7 +706,7 @@ class Tensor(Methods):
         state = {
             k: v
             for k, v in self.__dict__.items()
-            if k not in ("_record", "_base", "_shared", "_escaped", "_born_in", "_watched")
+            if k not in ("_record", "_base", "_origin", "_shared", "_escaped", "_born_in", "_watched")
         }
         state["_data"] = self._value("pickle")
         state["requires_grad"] = self.requires_grad

@@ -7,6 +7,7 @@ What takes a tensor takes a number or an array too; what holds no numbers is an 
 from lucid.functions import (
     arranging,
     assigning,
+    constructors,
     creation,
     diagonals,
     dtypes,
@@ -25,6 +26,7 @@ from lucid.functions import (
 )
 from lucid.functions.arranging import *  # noqa: F403  # what __all__ names
 from lucid.functions.assigning import *  # noqa: F403  # what __all__ names
+from lucid.functions.constructors import *  # noqa: F403  # what __all__ names
 from lucid.functions.creation import *  # noqa: F403  # what __all__ names
 from lucid.functions.diagonals import *  # noqa: F403  # what __all__ names
 from lucid.functions.dtypes import *  # noqa: F403  # what __all__ names
@@ -44,6 +46,7 @@ from lucid.functions.scans import *  # noqa: F403  # what __all__ names
 __all__: list[str] = []
 __all__ += arranging.__all__
 __all__ += assigning.__all__
+__all__ += constructors.__all__
 __all__ += creation.__all__
 __all__ += diagonals.__all__
 __all__ += dtypes.__all__

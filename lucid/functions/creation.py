@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lucid import ops
+from lucid.devices import require_cpu
 from lucid.eager import Recorded, apply, leaf, mode, out_of_memory
 from lucid.errors import ArgumentError, ArgumentTypeError, LucidError
 from lucid.functions.arguments import dtype_of, either, fail, int_of, number_of, sizes_of
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
     from lucid.tensor import Tensor
 
 __all__ = [
-    "arange", "as_tensor", "asarray", "empty", "eye", "from_numpy", "full", "full_like", "linspace", "logspace",
-    "ones", "ones_like", "scalar_tensor", "tensor", "zeros", "zeros_like",
+    "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "linspace",
+    "logspace", "ones", "ones_like", "scalar_tensor", "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
 
 
-def tensor(data: Any, requires_grad: bool = False, dtype: object = None) -> Tensor:
+def tensor(data: Any, requires_grad: bool = False, dtype: object = None, *, device: Any = None) -> Tensor:
     """A new tensor holding a copy of ``data``: a number, nested lists, an array, or a tensor.
 
     Python floats become float32, ints int64, bools bool; arrays keep their dtype. ``dtype`` overrules that.
@@ -41,6 +42,7 @@ def tensor(data: Any, requires_grad: bool = False, dtype: object = None) -> Tens
     Tensor([[1.0, 2.0],
             [3.0, 4.0]], requires_grad=True)
     """
+    require_cpu(device)
     try:
         array = array_of(data, dtype)
     except LucidError as error:
@@ -79,7 +81,7 @@ def _new(array: Array, requires_grad: bool) -> Tensor:
     return result if requires_grad is False else result.requires_grad_(requires_grad)
 
 
-def asarray(obj: Any, dtype: object = None) -> Tensor:
+def asarray(obj: Any, dtype: object = None, *, device: Any = None) -> Tensor:
     """``obj`` itself if it is a tensor of this dtype, else a new tensor of it. ``as_tensor`` is the same function.
 
     Raises:
@@ -90,6 +92,7 @@ def asarray(obj: Any, dtype: object = None) -> Tensor:
     >>> lucid.asarray(x) is x
     True
     """
+    require_cpu(device)
     x = obj if isinstance(obj, Recorded) else tensor(obj, dtype=dtype)
     return x if dtype is None else promote(x, dtype_of("asarray", dtype))  # type: ignore[return-value,arg-type]  # Tensor is the only subclass users meet
 
@@ -97,7 +100,7 @@ def asarray(obj: Any, dtype: object = None) -> Tensor:
 as_tensor = asarray
 
 
-def scalar_tensor(s: Scalar, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
+def scalar_tensor(s: Scalar, *, dtype: object = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """A tensor without dimensions, float32 unless ``dtype`` says otherwise.
 
     Raises:
@@ -107,10 +110,13 @@ def scalar_tensor(s: Scalar, *, dtype: object = None, requires_grad: bool = Fals
     >>> lucid.scalar_tensor(2)
     Tensor(2.0)
     """
+    require_cpu(device)
     return full((), s, dtype=float32 if dtype is None else dtype, requires_grad=requires_grad)
 
 
-def full(shape: Any, fill_value: Scalar, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
+def full(
+    shape: Any, fill_value: Scalar, *, dtype: object = None, requires_grad: bool = False, device: Any = None
+) -> Tensor:
     """A tensor of ``shape`` with ``fill_value`` everywhere.
 
     Raises:
@@ -121,6 +127,7 @@ def full(shape: Any, fill_value: Scalar, *, dtype: object = None, requires_grad:
     >>> full((2,), 7)
     Tensor([7, 7])
     """
+    require_cpu(device)
     number = python_number(fill_value)
     if number is None:
         fail(ArgumentTypeError(f"fill_value={fill_value!r} must be a number", op="full"))
@@ -149,7 +156,7 @@ def _uniform(op: str, sizes: tuple[Any, ...], value: Any, dtype: object, require
     return _new(array, requires_grad)
 
 
-def zeros(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:
+def zeros(*shape: Any, dtype: object = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """A tensor of zeros, float32 unless ``dtype`` says otherwise: ``zeros(2, 3)`` or ``zeros((2, 3))``.
 
     Raises:
@@ -161,10 +168,11 @@ def zeros(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Ten
     Tensor([[0.0, 0.0, 0.0],
             [0.0, 0.0, 0.0]])
     """
+    require_cpu(device)
     return _uniform("zeros", shape, 0, dtype, requires_grad)
 
 
-def ones(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:
+def ones(*shape: Any, dtype: object = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """A tensor of ones, float32 unless ``dtype`` says otherwise.
 
     Raises:
@@ -175,10 +183,11 @@ def ones(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tens
     >>> lucid.ones(2, dtype="int64")
     Tensor([1, 1])
     """
+    require_cpu(device)
     return _uniform("ones", shape, 1, dtype, requires_grad)
 
 
-def empty(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Tensor:
+def empty(*shape: Any, dtype: object = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """A tensor whose values do not matter. They are zeros: memory that was not written is never shown.
 
     Raises:
@@ -189,10 +198,24 @@ def empty(*shape: Any, dtype: object = None, requires_grad: bool = False) -> Ten
     >>> lucid.empty(2, 3).shape
     (2, 3)
     """
+    require_cpu(device)
     return _uniform("empty", shape, 0, dtype, requires_grad)
 
 
-def zeros_like(x: Any, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
+def empty_like(x: Any, *, dtype: object = None, requires_grad: bool = False, device: Any = None) -> Tensor:
+    """A tensor of ``x``'s shape and dtype, whose values do not matter.
+
+    Raises:
+        DTypeError: no element type that Lucid supports.
+
+    >>> import lucid
+    >>> lucid.empty_like(lucid.ones(2, 3)).shape
+    (2, 3)
+    """
+    return zeros_like(x, dtype=dtype, requires_grad=requires_grad, device=device)
+
+
+def zeros_like(x: Any, *, dtype: object = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """Zeros of ``x``'s shape and dtype.
 
     Raises:
@@ -202,11 +225,12 @@ def zeros_like(x: Any, *, dtype: object = None, requires_grad: bool = False) -> 
     >>> lucid.zeros_like(lucid.tensor([1, 2]))
     Tensor([0, 0])
     """
+    require_cpu(device)
     x = tensor_of(x, "zeros_like")
     return _uniform("zeros_like", (x.shape,), 0, x.dtype if dtype is None else dtype, requires_grad)
 
 
-def ones_like(x: Any, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
+def ones_like(x: Any, *, dtype: object = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """Ones of ``x``'s shape and dtype.
 
     Raises:
@@ -216,11 +240,14 @@ def ones_like(x: Any, *, dtype: object = None, requires_grad: bool = False) -> T
     >>> lucid.ones_like(lucid.tensor([1, 2]), dtype=lucid.float32)
     Tensor([1.0, 1.0])
     """
+    require_cpu(device)
     x = tensor_of(x, "ones_like")
     return _uniform("ones_like", (x.shape,), 1, x.dtype if dtype is None else dtype, requires_grad)
 
 
-def full_like(x: Any, fill_value: Scalar, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
+def full_like(
+    x: Any, fill_value: Scalar, *, dtype: object = None, requires_grad: bool = False, device: Any = None
+) -> Tensor:
     """``fill_value`` everywhere, in ``x``'s shape and dtype.
 
     Raises:
@@ -230,6 +257,7 @@ def full_like(x: Any, fill_value: Scalar, *, dtype: object = None, requires_grad
     >>> lucid.full_like(lucid.tensor([1, 2]), 7)
     Tensor([7, 7])
     """
+    require_cpu(device)
     x = tensor_of(x, "full_like")
     return full(x.shape, fill_value, dtype=x.dtype if dtype is None else dtype, requires_grad=requires_grad)
 
@@ -242,6 +270,7 @@ def arange(
     end: Scalar | None = None,
     dtype: object = None,
     requires_grad: bool = False,
+    device: Any = None,
 ) -> Tensor:
     """``start, start + step, ...`` up to, not including, ``stop``; int64 if all three are ints, else float32.
 
@@ -253,6 +282,7 @@ def arange(
     >>> arange(4)
     Tensor([0, 1, 2, 3])
     """
+    require_cpu(device)
     stop = either("arange", stop, end, ("stop", "end"))
     if stop is None:
         start, stop = 0, start
@@ -273,8 +303,20 @@ def _finite(op: str, argument: str, value: Any) -> float:
     return number
 
 
-def linspace(start: float, stop: float, num: int = 50, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
-    """``num`` numbers from ``start`` to ``stop``, both included, evenly spaced.
+def linspace(
+    start: float,
+    stop: Any = None,
+    num: Any = None,
+    *,
+    end: Any = None,
+    steps: Any = None,
+    dtype: object = None,
+    requires_grad: bool = False,
+    device: Any = None,
+) -> Tensor:
+    """``num`` numbers from ``start`` to ``stop``, both included, evenly spaced; 50 unless given.
+
+    ``end`` and ``steps`` are PyTorch's names of ``stop`` and ``num``.
 
     Raises:
         ArgumentTypeError, ArgumentError: ends that are no finite numbers; ``num`` that is no int, or negative.
@@ -283,14 +325,19 @@ def linspace(start: float, stop: float, num: int = 50, *, dtype: object = None, 
     >>> lucid.linspace(0, 1, 5)
     Tensor([0.0, 0.25, 0.5, 0.75, 1.0])
     """
-    count = int_of("linspace", "num", num)
+    require_cpu(device)
+    stop = either("linspace", stop, end, ("stop", "end"))
+    num = either("linspace", num, steps, ("num", "steps"))
+    count = 50 if num is None else int_of("linspace", "num", num)
     if count < 0:
         fail(ArgumentError(f"num={count} must not be negative", op="linspace"))
     first, last = _finite("linspace", "start", start), _finite("linspace", "stop", stop)
     return _range("linspace", lambda: np.linspace(first, last, count), dtype, requires_grad)
 
 
-def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: object = None) -> Tensor:
+def logspace(
+    start: float, end: float, steps: int, base: float = 10.0, *, dtype: object = None, device: Any = None
+) -> Tensor:
     """``base`` to the powers from ``start`` to ``end``, both included, evenly spaced.
 
     Raises:
@@ -300,6 +347,7 @@ def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype:
     >>> lucid.logspace(0, 2, 3)
     Tensor([1.0, 10.0, 100.0])
     """
+    require_cpu(device)
     count = int_of("logspace", "steps", steps)
     if count < 0:
         fail(ArgumentError(f"steps={count} must not be negative", op="logspace"))
@@ -309,7 +357,9 @@ def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype:
         return _range("logspace", lambda: np.power(number, np.linspace(first, last, count)), dtype, False)
 
 
-def eye(rows: int, columns: int | None = None, *, dtype: object = None, requires_grad: bool = False) -> Tensor:
+def eye(
+    rows: int, columns: int | None = None, *, dtype: object = None, requires_grad: bool = False, device: Any = None
+) -> Tensor:
     """Ones on the diagonal, zeros elsewhere.
 
     Raises:
@@ -320,6 +370,7 @@ def eye(rows: int, columns: int | None = None, *, dtype: object = None, requires
     Tensor([[1.0, 0.0, 0.0],
             [0.0, 1.0, 0.0]])
     """
+    require_cpu(device)
     n = int_of("eye", "rows", rows)
     m = n if columns is None else int_of("eye", "columns", columns)
     if min(n, m) < 0:

@@ -44,20 +44,21 @@ def take(x: Any, indices: Any, axis: int | None = None, *, dim: Any = None) -> T
     return apply(ops.take, t, _positions(as_tensor(indices, "take")), axis=axis_of("take", axis, t.ndim))
 
 
-def one_hot(x: Any, classes: int, dtype: object = np.int64) -> Tensor:
+def one_hot(x: Any, classes: int = -1, dtype: object = np.int64, *, num_classes: int | None = None) -> Tensor:
     """A new last axis of ``classes`` places: 1 at the element's value, 0 elsewhere; a value out of range marks none.
 
-    Raises:
-        DTypeError: ``x`` holds no integers.
-        ArgumentTypeError, ArgumentError: ``classes`` is no int, or negative.
+    ``num_classes`` is PyTorch's name of ``classes``; -1 is one more than the largest value there is.
 
     >>> import lucid
-    >>> lucid.one_hot(lucid.tensor([1, 0]), 3)
-    Tensor([[0, 1, 0],
-            [1, 0, 0]])
+    >>> lucid.one_hot(lucid.tensor([1, 0]))
+    Tensor([[0, 1],
+            [1, 0]])
     """
     x = as_tensor(x, "one_hot")
-    return apply(ops.one_hot, x, classes=int_of("one_hot", "classes", classes), dtype=dtype_of("one_hot", dtype))
+    count = int_of("one_hot", "classes", classes if num_classes is None else num_classes)
+    if count == -1:
+        count = int(x._value("one_hot() without a number of classes").max(initial=-1)) + 1
+    return apply(ops.one_hot, x, classes=count, dtype=dtype_of("one_hot", dtype))
 
 
 def _positions(indices: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 
 import lucid
 from lucid import ops
-from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError
+from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, TraceError
 from lucid.random import Generator, default_generator, normal, uniform
 
 
@@ -97,3 +97,38 @@ def test_refusals_use_no_key(make, error, words) -> None:
     with pytest.raises(error, match=words):
         make()
     assert default_generator.state == state
+
+
+def test_generators_of_ones_own() -> None:
+    first = lucid.rand(3, generator=lucid.Generator("cpu").manual_seed(4))
+    state = lucid.get_rng_state()
+    generator = lucid.Generator(4)
+    assert lucid.rand(3, generator=generator).tolist() == first.tolist()
+    assert lucid.rand(3, generator=generator).tolist() != first.tolist()
+    assert sorted(lucid.randperm(5, generator=generator).tolist()) == [0, 1, 2, 3, 4]
+    assert lucid.get_rng_state().tolist() == state.tolist()  # Lucid's own was not touched
+    drawn = lucid.randn(2)
+    lucid.set_rng_state(state)
+    assert lucid.randn(2).tolist() == drawn.tolist()
+    with pytest.raises(TraceError, match="own generator alone"):
+        lucid.compile(lambda x: x + lucid.rand(3, generator=generator))(first)
+
+
+def test_draws_in_place() -> None:
+    x = lucid.zeros(4000)
+    assert abs(x.normal_(2.0, 0.5).mean().item() - 2) < 0.05
+    assert x.uniform_(-1, 3).min().item() >= -1
+    assert set(x.bernoulli_(0.3).tolist()) == {0, 1}
+    assert set(x.random_(3).tolist()) == {0, 1, 2}
+
+
+def test_multinomial() -> None:
+    lucid.manual_seed(0)
+    weights = lucid.tensor([1.0, 0.0, 3.0])
+    drawn = lucid.multinomial(weights, 4000, replacement=True).numpy()
+    assert abs((drawn == 2).mean() - 0.75) < 0.03
+    assert not (drawn == 1).any()
+    rows = lucid.multinomial(lucid.rand(50, 6) + 0.1, 6)
+    assert lucid.sort(rows, 1)[0].tolist() == [[0, 1, 2, 3, 4, 5]] * 50
+    with pytest.raises(ArgumentError, match="at most 3"):
+        lucid.multinomial(weights, 4)
