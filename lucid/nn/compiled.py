@@ -37,7 +37,7 @@ class CompiledModule(Module):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         own = self.__dict__
-        if own["_forward_hooks"] or own["_forward_pre_hooks"]:
+        if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"]:
             return super().__call__(*args, **kwargs)
         before = enter_module(own["_called_as"])
         try:

@@ -84,6 +84,10 @@ def _fans(op: str, tensor: Any) -> tuple[int, int]:
     return shape[1] * taps, shape[0] * taps
 
 
+#: What layers copied from PyTorch call it.
+_calculate_fan_in_and_fan_out = calculate_fans
+
+
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """By how much a nonlinearity shrinks its input's standard deviation; ``param`` is a leaky ReLU's slope.
 
@@ -101,11 +105,12 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 def _gain(op: str, nonlinearity: str, param: Any) -> float:
     slope = 0.01 if param is None else number_of(op, "param" if op == "calculate_gain" else "a", param)
     gains = {
-        "linear": 1.0,
-        "identity": 1.0,
+        **dict.fromkeys(("linear", "identity", "conv1d", "conv2d", "conv3d"), 1.0),
+        **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), 1.0),
         "sigmoid": 1.0,
         "tanh": 5.0 / 3.0,
         "relu": math.sqrt(2.0),
+        "selu": 0.75,
         "leaky_relu": math.sqrt(2.0 / (1.0 + slope**2)),
     }
     if nonlinearity not in gains:

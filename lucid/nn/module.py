@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from lucid.changes import Watched
-from lucid.errors import ArgumentTypeError, MissingAttributeError, MissingForwardError
+from lucid.devices import wanted_dtype
+from lucid.errors import ArgumentTypeError, DTypeError, MissingAttributeError, MissingForwardError
 from lucid.functions.arguments import fail
 from lucid.functions.creation import zeros_like
+from lucid.grad_modes import no_grad
 from lucid.ir.location import enter_module, leave_module
+from lucid.ir.types import is_float
 from lucid.nn import state
+from lucid.nn.backward_hooks import BackwardCall
 from lucid.nn.parameter import Parameter
 from lucid.nn.registry import Registry, join
 from lucid.tensor import HookHandle, Tensor
@@ -53,10 +57,12 @@ class Module(Registry):
     training: bool
     _forward_hooks: dict[int, Callable[..., Any]]
     _forward_pre_hooks: dict[int, Callable[..., Any]]
+    _backward_hooks: dict[int, Callable[..., Any]]
 
     def __init__(self) -> None:
         super().__init__()
-        self.__dict__.update(training=True, _forward_hooks=Watched(), _forward_pre_hooks=Watched())
+        hooks = {name: Watched[int, Any]() for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")}
+        self.__dict__.update(hooks, training=True)
 
     def _not_implemented(self, *args: Any, **kwargs: Any) -> NoReturn:
         fail(MissingForwardError(f"{type(self).__name__} cannot be called: it defines no forward", op="Module"))
@@ -70,13 +76,16 @@ class Module(Registry):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         before = enter_module(self._called_as)
         try:
-            if not self._forward_pre_hooks and not self._forward_hooks:
+            if not self._forward_pre_hooks and not self._forward_hooks and not self._backward_hooks:
                 return self.forward(*args, **kwargs)
             for hook in tuple(self._forward_pre_hooks.values()):
                 changed = hook(self, args)
                 if changed is not None:
                     args = changed if isinstance(changed, tuple) else (changed,)
-            output = self.forward(*args, **kwargs)
+            backward = BackwardCall(self, tuple(self._backward_hooks.values())) if self._backward_hooks else None
+            output = self.forward(*(args if backward is None else backward.entered(args)), **kwargs)
+            if backward is not None:
+                output = backward.left(output)
             for hook in tuple(self._forward_hooks.values()):
                 changed = hook(self, args, output)
                 if changed is not None:
@@ -160,23 +169,30 @@ class Module(Registry):
             module = found
         return module
 
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer at a dotted path.
+
+        Raises:
+            MissingAttributeError: nothing is there, or not a buffer.
+        """
+        return self._found("buffer", "_buffers", target)  # type: ignore[no-any-return]  # a Tensor
+
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a dotted path.
 
         Raises:
             MissingAttributeError: nothing is there, or not a parameter.
         """
+        return self._found("parameter", "_parameters", target)  # type: ignore[no-any-return]  # a Parameter
+
+    def _found(self, kind: str, home: str, target: str) -> Any:
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
-        found = module._parameters.get(name)
+        tensors = getattr(module, home)
+        found = tensors.get(name)
         if found is None:
-            fail(
-                MissingAttributeError(
-                    f"target={target!r}: {type(module).__name__} has no parameter {name!r}",
-                    op="get_parameter",
-                    hint=f"it has {', '.join(module._parameters) or 'none'}",
-                )
-            )
+            message = f"target={target!r}: {type(module).__name__} has no {kind} {name!r}"
+            fail(MissingAttributeError(message, op=f"get_{kind}", hint=f"it has {', '.join(tensors) or 'none'}"))
         return found
 
     # --- state ---
@@ -228,14 +244,80 @@ class Module(Registry):
             p.requires_grad_(requires_grad)
         return self
 
+    # --- dtypes ---
+    def _convert(self: M, convert: Callable[[Tensor], Tensor]) -> M:
+        """Give every parameter, its gradient and every buffer the values that ``convert`` makes of it."""
+        with no_grad():
+            for tensor in itertools.chain(self.parameters(), self.buffers()):
+                grad = tensor.grad
+                new = convert(tensor.detach())
+                if new.type is not tensor.type:
+                    tensor.grad = None
+                    tensor.data = new
+                    tensor.grad = None if grad is None else convert(grad)
+        return self
+
+    def _cast(self: M, dtype: object) -> M:
+        return self._convert(lambda t: t.to(dtype) if t.is_floating_point() else t)
+
+    def to(self: M, *args: Any, dtype: object = None, device: Any = None, **options: Any) -> M:
+        """Floating parameters and buffers in another dtype, or in that of a tensor; ``to(device)`` changes nothing.
+
+        Raises:
+            DTypeError: a dtype that is not floating.
+            ArgumentError: another device than the CPU.
+
+        >>> from lucid import nn
+        >>> nn.Linear(2, 3).to("cpu", dtype="float64").weight.dtype
+        dtype('float64')
+        """
+        unknown = options.keys() - {"non_blocking", "memory_format"}
+        if unknown:
+            fail(ArgumentTypeError(f"unknown arguments: {', '.join(sorted(unknown))}", op="to"))
+        wanted = wanted_dtype(args, dtype, device)
+        if wanted is None:
+            return self
+        if not is_float(wanted):
+            message = f"dtype={wanted.name} must be floating: parameters and buffers of other dtypes keep theirs"
+            fail(DTypeError(message, op="to"))
+        return self._cast(wanted)
+
+    def float(self: M) -> M:
+        """Floating parameters and buffers as float32."""
+        return self._cast("float32")
+
+    def double(self: M) -> M:
+        """Floating parameters and buffers as float64."""
+        return self._cast("float64")
+
+    def half(self: M) -> M:
+        """Floating parameters and buffers as float16."""
+        return self._cast("float16")
+
+    def bfloat16(self: M) -> M:
+        """Floating parameters and buffers as bfloat16."""
+        return self._cast("bfloat16")
+
+    def cpu(self: M) -> M:
+        """The module itself: there is one device."""
+        return self
+
     # --- hooks ---
     def register_forward_pre_hook(self, hook: Callable[[Any, tuple[Any, ...]], Any]) -> HookHandle:
         """Call ``hook(module, args)`` before ``forward``; what it returns, if anything, replaces the arguments."""
-        return _register(self._forward_pre_hooks, hook)
+        return register_hook(self._forward_pre_hooks, hook)
 
     def register_forward_hook(self, hook: Callable[[Any, tuple[Any, ...], Any], Any]) -> HookHandle:
         """Call ``hook(module, args, output)`` after ``forward``; what it returns, if anything, replaces the output."""
-        return _register(self._forward_hooks, hook)
+        return register_hook(self._forward_hooks, hook)
+
+    def register_full_backward_hook(self, hook: Callable[[Any, tuple[Any, ...], tuple[Any, ...]], Any]) -> HookHandle:
+        """Call ``hook(module, grad_input, grad_output)`` in each backward through a call of this module.
+
+        The gradients are tuples, with None where none is required; keyword arguments do not count. What the hook
+        returns, if anything, replaces the gradient of the input, if there is one alone.
+        """
+        return register_hook(self._backward_hooks, hook)
 
     def __lucid_compile__(self, *, tune: bool = False) -> CompiledModule:
         """What ``lucid.compile(module, tune=tune)`` gives."""
@@ -268,7 +350,8 @@ def clear_grad(tensor: Tensor, set_to_none: bool) -> None:
         tensor.grad = zeros_like(tensor)
 
 
-def _register(hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any]) -> HookHandle:
+def register_hook(hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any]) -> HookHandle:
+    """Add a function to those that are called."""
     if not callable(hook):
         fail(ArgumentTypeError(f"hook={hook!r} must be a function", op="register_hook"))
     key = next(_hook_keys)

@@ -53,6 +53,8 @@ class _TrackingNorm(Module):
         self.register_buffer("running_var", ones(c) if tracked else None)
         self.register_buffer("num_batches_tracked", zeros(dtype=int64) if tracked else None)
 
+    _optional = frozenset(("num_batches_tracked",))
+
     def reset_running_stats(self) -> None:
         """Forget what was tracked."""
         if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from lucid.changes import Watched, touch
 from lucid.eager import located_error, mode
@@ -27,6 +27,8 @@ class Registry:
     _modules: dict[str, Any]
     #: Buffers that a state dict leaves out.
     _transient: set[str]
+    #: Buffers that stay as they are if a state dict lacks them: older ones do.
+    _optional: ClassVar[frozenset[str]] = frozenset()
     #: Path from the outermost module: what parameters are called in graphs.
     _path: str
     #: Path from the nearest module around this one that has a ``forward``: what a call adds to the module path.

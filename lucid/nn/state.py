@@ -21,14 +21,17 @@ class LoadResult(NamedTuple):
     unexpected_keys: list[str]
 
 
-def _entries(module: Module, prefix: str) -> Iterator[tuple[str, Tensor]]:
-    """Every persistent tensor under every path that leads to it: a shared one appears more than once."""
+def _entries(module: Module, prefix: str, optional: bool = False) -> Iterator[tuple[str, Tensor]]:
+    """Every persistent tensor under every path that leads to it: a shared one appears more than once.
+
+    With ``optional``, only those that a state dict need not have.
+    """
     for name, tensor in [*module._parameters.items(), *module._buffers.items()]:
-        if tensor is not None and name not in module._transient:
+        if tensor is not None and name not in module._transient and (not optional or name in module._optional):
             yield prefix + name, tensor
     for name, child in module._modules.items():
         if child is not None:
-            yield from _entries(child, f"{prefix}{name}.")
+            yield from _entries(child, f"{prefix}{name}.", optional)
 
 
 def state_dict(module: Module, prefix: str = "") -> dict[str, Tensor]:
@@ -50,7 +53,8 @@ def load_state_dict(module: Module, given: Mapping[str, Any], strict: bool = Tru
             )
         )
     own = dict(_entries(module, ""))
-    missing = [name for name in own if name not in given]
+    optional = {name for name, _ in _entries(module, "", optional=True)}
+    missing = [name for name in own if name not in given and name not in optional]
     unexpected = [str(name) for name in given if name not in own]
     values: dict[str, Tensor] = {}
     mismatched: list[str] = []

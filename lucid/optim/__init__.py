@@ -1,6 +1,6 @@
 """Optimizers: update rules for parameters, built on the public Tensor API alone."""
 
-from lucid.optim import lr_scheduler
+from lucid.optim import lr_scheduler, swa_utils
 from lucid.optim.adadelta import Adadelta
 from lucid.optim.adagrad import Adagrad
 from lucid.optim.adam import Adam, AdamW
@@ -15,5 +15,5 @@ from lucid.optim.sgd import SGD
 
 __all__ = [
     "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "Optimizer", "RAdam", "RMSprop", "Rprop",
-    "lr_scheduler",
+    "lr_scheduler", "swa_utils",
 ]  # fmt: skip

@@ -117,7 +117,7 @@ class LBFGS(Optimizer):
             begin += p.size
 
     # --- steps ---
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def _take_step(self, closure: Callable[[], Any] | None) -> Any:
         """Iterate until a tolerance or a limit is reached; returns the loss before.
 
         Args:

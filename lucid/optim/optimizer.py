@@ -17,10 +17,10 @@ from lucid.errors import ArgumentError, ArgumentTypeError, GradientError, TraceE
 from lucid.functions.arguments import fail
 from lucid.grad_modes import enable_grad, no_grad
 from lucid.ir.types import DType
-from lucid.nn.module import clear_grad
+from lucid.nn.module import clear_grad, register_hook
 from lucid.nn.registry import join
 from lucid.optim import saving
-from lucid.tensor import Tensor
+from lucid.tensor import HookHandle, Tensor
 
 #: The parameters of one group under ``"params"``, and its hyperparameters by name.
 Group: TypeAlias = dict[str, Any]
@@ -78,6 +78,8 @@ class Optimizer:
         self.defaults = dict(defaults)
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, State] = {}
+        self._before_step: dict[int, Callable[..., object]] = {}
+        self._after_step: dict[int, Callable[..., object]] = {}
         self.check({"params": [], **self.defaults})
         if isinstance(params, Tensor | Mapping | str) or not isinstance(params, Iterable):
             fail(
@@ -171,6 +173,16 @@ class Optimizer:
         Args:
             closure: computes the loss and its gradients first; what it returns is returned.
         """
+        args = () if closure is None else (closure,)
+        for hook in tuple(self._before_step.values()):
+            hook(self, args, {})
+        loss = self._take_step(closure)
+        for hook in tuple(self._after_step.values()):
+            hook(self, args, {})
+        return loss
+
+    def _take_step(self, closure: Callable[[], Any] | None) -> Any:
+        """A step without its hooks."""
         loss = None
         if closure is not None:
             if not callable(closure):
@@ -188,6 +200,14 @@ class Optimizer:
                         live[p.dtype] = _Live(self, k, p.dtype)
                     self.update(p, grad.detach(), self._state_of(p, group), group, live[p.dtype])
         return loss
+
+    def register_step_pre_hook(self, hook: Callable[[Any, tuple[Any, ...], dict[str, Any]], object]) -> HookHandle:
+        """Call ``hook(optimizer, args, kwargs)`` before each step; in a compiled one, while it is traced."""
+        return register_hook(self._before_step, hook)
+
+    def register_step_post_hook(self, hook: Callable[[Any, tuple[Any, ...], dict[str, Any]], object]) -> HookHandle:
+        """Call ``hook(optimizer, args, kwargs)`` after each step; in a compiled one, while it is traced."""
+        return register_hook(self._after_step, hook)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients, or set them to zeros."""
