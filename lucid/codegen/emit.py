@@ -14,9 +14,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from lucid.codegen import halves, instructions, mathlib
+import numpy as np
+
+from lucid.codegen import arithmetic, halves, instructions, mathlib
 from lucid.codegen.instructions import element, literal, ll, suffix
 from lucid.codegen.loops import (
     INDEX,
@@ -105,6 +107,7 @@ class _Emitter:
         self.pointers = {buf.name: f"%{buf.name}" if buf.name.isidentifier() else f"%b{k}"
                          for k, buf in enumerate(kernel.buffers)}  # fmt: skip
         self.bound: dict[str, str] = {}  # name of a Var -> SSA name or literal
+        self.lets: dict[str, Value] = {}
         self.forms: dict[str, _Affine] = {}  # i64 names whose position is known
         self.registers: dict[str, VType] = {}
         self.loops: dict[int, _Loop] = {}  # by scope
@@ -167,6 +170,7 @@ class _Emitter:
             self.registers[var.name] = var.type
             return
         self.bound[var.name] = self.value(stmt.value)
+        self.lets[var.name] = stmt.value
         if var.type == INDEX:
             self.forms[var.name] = self.affine(stmt.value)
 
@@ -256,6 +260,12 @@ class _Emitter:
         if mask is None:
             self.b.effect(f"store {ll(t)} {value}, ptr {pointer}, align {align}")
             return
+        lane = None if stmt.mask is None or t.lanes == 1 else self.only_lane(stmt.mask)
+        if lane is not None:
+            pointer = self.pointer(stmt.buffer, self.affine(Bin("add", stmt.offset, Lit(lane, INDEX))), self.b.current)
+            one = self.b.pure(f"extractelement {ll(t)} {value}, i64 {lane}", value)
+            self.b.effect(f"store {element(t.dtype)} {one}, ptr {pointer}, align {align}")
+            return
         value, mask = self.as_vector(t, value), self.as_vector(VType(bool_, t.lanes), mask)
         kind = f"v{t.lanes}{suffix(VType(t.dtype))}"
         given = f"{_vector(t)} {value}, ptr {pointer}, i32 {align}, <{t.lanes} x i1> {mask}"
@@ -283,6 +293,35 @@ class _Emitter:
 
     def mask(self, mask: Value | None) -> str | None:
         return None if mask is None else self.value(mask)
+
+    def only_lane(self, mask: Value) -> int | None:
+        """The one lane that a constant mask leaves; None if there are others, or the mask is known at run time only.
+
+        LLVM makes a scalar store of such a masked one, as wide as the lane before it was truncated: beyond the end.
+        """
+        known = self.constant(mask)
+        if known is None or np.count_nonzero(known) != 1:
+            return None
+        return int(np.argmax(known))
+
+    def constant(self, v: Value) -> np.ndarray[Any, Any] | None:
+        """The lanes of a value made of literals and comparisons of them; None if it is something else."""
+        if isinstance(v, Lit):
+            return np.full(v.type.lanes, v.value, v.type.dtype)
+        if isinstance(v, Iota):
+            return np.arange(v.type.lanes)
+        if isinstance(v, Var):
+            if v.name in self.lets:
+                return self.constant(self.lets[v.name])
+            name = self.bound[v.name]
+            return np.array([int(name)]) if v.type == INDEX and name.lstrip("-").isdigit() else None
+        parts = [self.constant(c) for c in v.children()] if isinstance(v, Bin | Splat) else [None]
+        known = [p for p in parts if p is not None]
+        if len(known) < len(parts):
+            return None
+        if isinstance(v, Bin):
+            return np.atleast_1d(arithmetic.binary(v.op, VType(v.a.type.dtype, 2))(*known))
+        return np.repeat(known[0], v.type.lanes)
 
     def as_vector(self, t: VType, value: str) -> str:
         """A masked scalar access is a masked access of a vector of one lane."""
