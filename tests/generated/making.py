@@ -8,7 +8,7 @@ from math import prod
 from lucid import ops
 from lucid.errors import LucidError
 from lucid.ir.graph import OPS, Node, input_node
-from lucid.ir.types import DType, TensorType, bool_, float32, float64, int32, int64, is_float, uint8
+from lucid.ir.types import DType, TensorType, bfloat16, bool_, float16, float32, float64, int32, int64, is_float, uint8
 from tests.generated.draws import Draw, chance, choice
 
 _SIZES = (3, 1, 2, 5, 4, 8, 17, 9)
@@ -18,7 +18,7 @@ _UNARY = ("neg", "abs", "relu", "sign")
 _UNARY_FLOAT = ("floor", "ceil", "round", "sqrt")
 _FUNCTIONS = ("exp", "tanh", "sigmoid", "log", "erf", "sin", "cos", "expm1", "log1p", "softmax", "log_softmax", "pow")
 _BINARY = ("add", "sub", "mul", "maximum", "minimum")
-_DTYPES = (float32, float32, float32, float32, float64, int32, int64, uint8, bool_)
+_DTYPES = (float32, float32, float32, float32, float64, int32, int64, uint8, bool_, float16, bfloat16 or float16)
 
 
 class Making:
@@ -154,7 +154,11 @@ class Making:
         return None if y in self.rough else OPS[choice(self.draw, ("lt", "le", "eq", "ne"))](x, y)
 
     def cast(self, x: Node) -> Node | None:
-        options = (float32, float64) if is_float(x.dtype) else (float32, int32, float64, int64, uint8, bool_)
+        options = (
+            (float32, float64, float16, bfloat16 or float16)
+            if is_float(x.dtype)
+            else (float32, int32, float64, int64, uint8, bool_)
+        )
         return ops.cast(x, dtype=choice(self.draw, options))
 
     def choose(self, x: Node) -> Node:

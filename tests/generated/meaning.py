@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lucid.ir.graph import Array, Graph, Node
-from lucid.ir.types import is_float
+from lucid.ir.types import is_float, is_half
 
 #: Sums and products of many: exact on small whole numbers only, and the sign of a zero among them is open.
 _SUMS = {
@@ -194,10 +194,13 @@ def assert_meant(got: Array, node: Node, meant: Meaning) -> None:
     if not meant.known:
         return
     if not meant.moved:
-        np.testing.assert_array_equal(got, meant.value)
+        wanted = meant.value
+        if is_half(node.dtype):  # NumPy does not know that bfloat16 has NaN
+            got, wanted = got.astype(np.float32), wanted.astype(np.float32)
+        np.testing.assert_array_equal(got, wanted)
         if is_float(node.dtype) and not meant.loose:
-            zero = meant.value == 0
-            np.testing.assert_array_equal(np.signbit(got[zero]), np.signbit(meant.value[zero]), err_msg="sign of zero")
+            zero = wanted == 0
+            np.testing.assert_array_equal(np.signbit(got[zero]), np.signbit(wanted[zero]), err_msg="sign of zero")
         return
     tolerance = meant.tolerance(float(np.finfo(node.dtype).eps))
     with np.errstate(all="ignore"):
