@@ -198,7 +198,7 @@ class _Arranger:
         if wish.direct:
             return spec
         _, vector, other = _operands(spec, wish)
-        moved_other = self._moved_other(other)
+        moved_other = self._moved_other(other, slide)
         near = self._near(moved_other)
         moved, cut, weights = vector, None, None
         if slide is not None and not slide.gradient:
@@ -266,12 +266,18 @@ class _Arranger:
             self.result.append(affine_axes(KernelSpec(out, (Store(found, out, value),), (found,))))
         return found
 
-    def _moved_other(self, load: Load) -> Load:
-        """The broadcast operand: images are NHWC from the graph's edge on, unless they are read without a window."""
+    def _moved_other(self, load: Load, slide: Slide | None) -> Load:
+        """The broadcast operand: images are NHWC from the graph's edge on, unless they are read without a window; what
+        Winograd's window slides over has its channels side by side, whichever dimension they are.
+        """
         node = load.source
         assert isinstance(node, Node)
         want = self.layouts[node]
-        if is_windowed(load) and len(node.shape) == 4 and node.shape[1] > 1 and node in self.fixed:
+        if slide is not None:
+            channels = next(d for d, i in enumerate(load.index) if slide.channel in affine(i).terms)
+            if want.innermost != channels:
+                want = Layout(want.shape, order_ending_in(len(want.shape), channels), want.low, want.high)
+        elif is_windowed(load) and len(node.shape) == 4 and node.shape[1] > 1 and node in self.fixed:
             want = Layout(want.shape, default_order(4), want.low, want.high)
         return self._moved(load, want)
 

@@ -1,0 +1,49 @@
+"""Images that lie otherwise than their readers want."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from lucid import ops
+from lucid.ir.graph import Graph, Node, input_node
+from lucid.ir.interpreter import evaluate
+from lucid.ir.types import TensorType, float32
+from lucid.runtime.executable import build
+
+SAME = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
+
+
+def value(*shape: int) -> Node:
+    return input_node(TensorType(shape, float32))
+
+
+def weight_gradient(image: Node, g: Node) -> Node:
+    return ops.conv2d_weight_grad(image, g, kernel_size=(3, 3), **SAME)
+
+
+def same_as_interpreted(graph: Graph) -> None:
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(-3, 4, x.shape).astype(np.float32) for x in graph.inputs]
+    for got, want in zip(build(graph)(arrays), evaluate(graph, arrays), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_a_weight_gradient_of_an_image_that_is_a_result_too() -> None:
+    """Results lie in C order, and Winograd's gradient needs the image's channels side by side: a ScheduleError."""
+    x, g = value(2, 32, 12, 12), value(2, 32, 12, 12)
+    image = ops.relu(x)
+    same_as_interpreted(Graph([x, g], [image, weight_gradient(image, g)]))
+
+
+@pytest.mark.parametrize("perm", [(0, 3, 1, 2), (1, 0, 2, 3), (0, 2, 1, 3)])
+@pytest.mark.parametrize("use", [weight_gradient, lambda image, w: ops.conv2d(image, w, **SAME)])
+def test_images_given_in_another_order(use: Callable[[Node, Node], Node], perm: tuple[int, ...]) -> None:
+    """The copy that Winograd reads had dimension 1 innermost, which in an NHWC array is its height: a ScheduleError."""
+    shape = (2, 32, 12, 12)
+    given = [shape[perm.index(d)] for d in range(4)]
+    x = value(*given)
+    other = value(*(shape if use is weight_gradient else (32, 32, 3, 3)))
+    same_as_interpreted(Graph([x, other], [use(ops.transpose(x, perm=perm), other)]))
