@@ -59,6 +59,9 @@ COPY_PAYS = 16
 #: few pixels are read side by side to their ends; more of them would be more streams than a core can foresee.
 DEPTHWISE_ROW = 7
 
+#: Sums that a tile holds at least, if it can, and at most for that reason: a core has so many multiply-adds under way.
+FEWEST_SUMS, MOST_SUMS = 4, 8
+
 #: Multiply-adds per step of the innermost loop; more only grows the code.
 LARGEST_STEP = 128
 
@@ -404,6 +407,8 @@ def contraction_schedule(placed: Placed, lanes: int, target: Target) -> Contract
     if depthwise and max((a.extent for a in placed.axes if steps[a] and not along[a]), default=0) > DEPTHWISE_ROW:
         room = min(room, DEPTHWISE_ROW)
     tile = _tile(placed, vector, steps, along, room)
+    if not depthwise:
+        tile += _beside(placed, vector, tile, along, vectors)
     size = prod(n for _, n in tile)
     result = placed.stores[0]
     offset = result.offset
@@ -467,6 +472,21 @@ def _tile(
             break
         room //= size
     return tile
+
+
+def _beside(
+    placed: Placed, vector: Axis, tile: list[tuple[Axis, int]], along: dict[Axis, int | None], vectors: int
+) -> list[tuple[Axis, int]]:
+    """An output axis that both operands follow, such as parts of a long sum, for a tile of few registers: a sum in one
+    register waits for every multiply-add.
+    """
+    held = vectors * prod(n for _, n in tile)
+    taken = {vector, *(a for a, _ in tile)}
+    free = next((a for a in placed.axes if a not in taken and along[a] and a.extent > 1), None)
+    if held >= FEWEST_SUMS or free is None:
+        return []
+    most = min(MOST_SUMS // held, free.extent)
+    return [(free, n) for n in range(most, 1, -1) if free.extent % n == 0][:1]
 
 
 def _block(

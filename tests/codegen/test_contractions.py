@@ -202,3 +202,16 @@ def test_a_linear_layer_on_an_image_of_any_size(n: int, outputs: int, hoisted: b
     x, w, v = (a.astype(np.float64) for a in arrays)
     exact = np.einsum("nchw,oc->nohw", x, w[:, :, 0, 0]).reshape(n, -1) @ v.T
     np.testing.assert_allclose(result, exact, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(("length", "outputs"), [(8192, 10), (8192, 16)])
+def test_parts_of_a_long_sum_run_side_by_side(length: int, outputs: int) -> None:
+    """One register alone would wait for every multiply-add."""
+    rng = np.random.default_rng(length)
+    x, w = rng.standard_normal((1, length), np.float32), rng.standard_normal((length, outputs), np.float32)
+    nodes = [input_node(type_of(a)) for a in (x, w)]
+    run = build(Graph(nodes, [matmul(*nodes)]), parameters=nodes[1:])
+    (schedule,) = [s.schedule for s in run.program.steps if isinstance(s.schedule, Contraction)]
+    assert schedule.vectors * np.prod([n for _, n in schedule.tile]) >= 4
+    (got,) = run([x, w])
+    assert_within_bound(matmul, x, w, {}, length, got)
