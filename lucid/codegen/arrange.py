@@ -190,7 +190,10 @@ class _Arranger:
             if self.layouts[node].innermost != wish.store_dim:
                 made = inside[node] = alias(node)
                 home = Layout.ordered(node.shape, order_ending_in(len(node.shape), wish.store_dim))
-                self.layouts[made] = home.with_halo(*self.halos[node]) if node in self.halos else home
+                if node in self.halos:
+                    self.halos[made] = self.halos[node]
+                    home = home.with_halo(*self.halos[node])
+                self.layouts[made] = home
         return inside
 
     def _satisfy(self, spec: KernelSpec, wish: Wanted, slide: Slide | None) -> KernelSpec:

@@ -231,6 +231,8 @@ def along_rows(phases: Sequence[KernelSpec], fixed: Mapping[Node, int | None]) -
         return False
     positions = 0
     for phase in phases:
+        if not phase.axes:
+            return False
         found = contraction_loads(phase)
         store = phase.stores[0]
         axis, at = phase.axes[-1], len(store.index) - 1
