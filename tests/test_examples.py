@@ -118,6 +118,20 @@ class TestTrainDigits:
         assert lucid.is_grad_enabled()
 
 
+def test_eager_and_compiled_steps_of_the_recipe() -> None:
+    shown = run("train_fashion.py", "--quick", "--model", "lenet", "--compare", "2")
+    found = re.fullmatch(r"largest relative difference of the losses: (\S+)\n", shown)
+    assert found is not None
+    assert float(found[1]) < 1e-3
+
+
+def test_denoise_photographs() -> None:
+    pytest.importorskip("sklearn")
+    (first, last) = run("denoise_photographs.py", "--steps", "2").splitlines()
+    assert first.startswith("step    1  loss ")
+    assert re.search(r"a flower: 2\d\.\d dB noisy, -?\d+\.\d dB without the noise$", last)
+
+
 @pytest.mark.parametrize("model", ["lenet", "resnet20"])
 def test_train_fashion(model: str) -> None:
     (line,) = run("train_fashion.py", "--quick", "--model", model).splitlines()
