@@ -51,8 +51,7 @@ def roll(input: Any, shifts: Any, dims: Any = None) -> Tensor:
     if len(by) != len(along):
         fail(ArgumentError(f"shifts={shifts} and dims={dims} must be equally many", op="roll"))
     for n, dim in zip(by, along, strict=True):
-        axis = axis_of("roll", dim, max(x.ndim, 1), "dims")
-        x = _rolled(x, n, axis) if x.ndim else x
+        x = _rolled(x, n, axis_of("roll", dim, x.ndim, "dims"))
     return x
 
 

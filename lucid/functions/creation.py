@@ -11,11 +11,21 @@ import numpy as np
 from lucid import ops
 from lucid.devices import require_cpu
 from lucid.eager import Recorded, apply, leaf, mode, out_of_memory
-from lucid.errors import ArgumentError, ArgumentTypeError, LucidError
+from lucid.errors import ArgumentError, ArgumentTypeError, LucidError, ShapeError
 from lucid.functions.arguments import dtype_of, either, fail, int_of, number_of, sizes_of
 from lucid.ir.graph import Array
-from lucid.ir.types import SHORT_NAMES, Scalar, TensorType, float32, int64, is_float, is_integer, require_addressable
-from lucid.promotion import array_of, python_number
+from lucid.ir.types import (
+    SHORT_NAMES,
+    Scalar,
+    TensorType,
+    float32,
+    float64,
+    int64,
+    is_float,
+    is_integer,
+    require_addressable,
+)
+from lucid.promotion import array_of, binary, python_number, scalar
 from lucid.promotion import as_tensor as tensor_of
 from lucid.promotion import cast as promote
 
@@ -277,7 +287,8 @@ def arange(
     ``end`` is PyTorch's name of ``stop``.
 
     Raises:
-        ArgumentTypeError, ArgumentError: what is not a finite number; a ``step`` of 0.
+        ArgumentError, ArgumentTypeError: an argument that is not a finite number, a ``step`` of 0, or one that leads
+            away from ``stop``.
 
     >>> arange(4)
     Tensor([0, 1, 2, 3])
@@ -286,11 +297,14 @@ def arange(
     stop = either("arange", stop, end, ("stop", "end"))
     if stop is None:
         start, stop = 0, start
+    start, stop, step = (int(v) if isinstance(v, bool) else v for v in (start, stop, step))
     numbers = [
         _finite("arange", name, v) for name, v in zip(("start", "stop", "step"), (start, stop, step), strict=True)
     ]
     if numbers[2] == 0:
         fail(ArgumentError("step=0 never reaches stop", op="arange"))
+    if (numbers[1] - numbers[0]) * numbers[2] < 0:
+        fail(ArgumentError(f"step={step} leads from start={start} away from stop={stop}", op="arange"))
     default = float32 if any(isinstance(n, float) for n in numbers) else int64
     return _range("arange", lambda: np.arange(*numbers), default if dtype is None else dtype, requires_grad)
 
@@ -304,7 +318,7 @@ def _finite(op: str, argument: str, value: Any) -> float:
 
 
 def linspace(
-    start: float,
+    start: Any,
     stop: Any = None,
     num: Any = None,
     *,
@@ -318,8 +332,12 @@ def linspace(
 
     ``end`` and ``steps`` are PyTorch's names of ``stop`` and ``num``.
 
+    Args:
+        start, stop: numbers, or tensors without dimensions.
+
     Raises:
-        ArgumentTypeError, ArgumentError: ends that are no finite numbers; ``num`` that is no int, or negative.
+        ShapeError: an end that has dimensions.
+        ArgumentError, ArgumentTypeError: an end that is not a finite number; ``num`` negative or not an int.
 
     >>> import lucid
     >>> lucid.linspace(0, 1, 5)
@@ -328,33 +346,76 @@ def linspace(
     require_cpu(device)
     stop = either("linspace", stop, end, ("stop", "end"))
     num = either("linspace", num, steps, ("num", "steps"))
-    count = 50 if num is None else int_of("linspace", "num", num)
-    if count < 0:
-        fail(ArgumentError(f"num={count} must not be negative", op="linspace"))
+    count = _count("linspace", "num", 50 if num is None else num)
+    if isinstance(start, Recorded) or isinstance(stop, Recorded):
+        ends = _end("linspace", "start", start), _end("linspace", "stop", stop)
+        return _as_leaf("linspace", _between(*ends, count), dtype, requires_grad)
     first, last = _finite("linspace", "start", start), _finite("linspace", "stop", stop)
     return _range("linspace", lambda: np.linspace(first, last, count), dtype, requires_grad)
 
 
 def logspace(
-    start: float, end: float, steps: int, base: float = 10.0, *, dtype: object = None, device: Any = None
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: object = None,
+    requires_grad: bool = False,
+    device: Any = None,
 ) -> Tensor:
     """``base`` to the powers from ``start`` to ``end``, both included, evenly spaced.
 
+    Args:
+        start, end: numbers, or tensors without dimensions.
+
     Raises:
-        ArgumentTypeError, ArgumentError: what is not a finite number; ``steps`` that is no int, or negative.
+        ShapeError: an end that has dimensions.
+        ArgumentError, ArgumentTypeError: an end that is not a finite number; ``steps`` negative or not an int.
 
     >>> import lucid
     >>> lucid.logspace(0, 2, 3)
     Tensor([1.0, 10.0, 100.0])
     """
     require_cpu(device)
-    count = int_of("logspace", "steps", steps)
-    if count < 0:
-        fail(ArgumentError(f"steps={count} must not be negative", op="logspace"))
-    first, last = _finite("logspace", "start", start), _finite("logspace", "end", end)
+    count = _count("logspace", "steps", steps)
     number = float(_finite("logspace", "base", base))
+    if isinstance(start, Recorded) or isinstance(end, Recorded):
+        ends = _end("logspace", "start", start), _end("logspace", "end", end)
+        return _as_leaf("logspace", scalar(number, float64) ** _between(*ends, count), dtype, requires_grad)
+    first, last = _finite("logspace", "start", start), _finite("logspace", "end", end)
     with np.errstate(all="ignore"):
-        return _range("logspace", lambda: np.power(number, np.linspace(first, last, count)), dtype, False)
+        powers = lambda: np.power(number, np.linspace(first, last, count))  # noqa: E731
+        return _range("logspace", powers, dtype, requires_grad)
+
+
+def _count(op: str, argument: str, value: Any) -> int:
+    count = int_of(op, argument, value)
+    if count < 0:
+        fail(ArgumentError(f"{argument}={count} must not be negative", op=op))
+    return count
+
+
+def _end(op: str, argument: str, value: Any) -> Tensor:
+    """One end of a range, as a float64 tensor without dimensions."""
+    if not isinstance(value, Recorded):
+        return scalar(float(_finite(op, argument, value)), float64)
+    if value.ndim:
+        fail(ShapeError(f"{argument} has shape {value.shape}, but it must have no dimensions", op=op))
+    return promote(value, float64)  # type: ignore[arg-type]  # Tensor is the only subclass users meet
+
+
+def _between(first: Tensor, last: Tensor, count: int) -> Tensor:
+    """From ``first`` to ``last``, counted from the nearer end: both come out exact."""
+    place = apply(ops.iota, axis=0, shape=(count,), dtype=float64)
+    near = binary("lt", place, count / 2)
+    step = (last - first) / scalar(float(max(count - 1, 1)), float64)
+    return apply(ops.where, near, first + step * place, last - step * (count - 1 - place))
+
+
+def _as_leaf(op: str, x: Tensor, dtype: object, requires_grad: bool) -> Tensor:
+    x = promote(x, dtype_of(op, float32 if dtype is None else dtype))
+    return x.requires_grad_() if requires_grad else x
 
 
 def eye(

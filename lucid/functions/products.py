@@ -536,13 +536,16 @@ def cross_of(input: Any, other: Any, *, dim: int = -1) -> Tensor:
     """The cross product of vectors of three along ``dim``, by default the last.
 
     Raises:
-        ShapeError: the size of that dimension is not 3, or the shapes do not broadcast.
+        ShapeError: not equally many dimensions, or not of size 3 along ``dim``.
 
     >>> import lucid
     >>> lucid.linalg.cross(lucid.tensor([1, 0, 0]), lucid.tensor([0, 1, 0]))
     Tensor([0, 0, 1])
     """
-    return cross(input, other, dim)
+    a, b = together(input, other, "cross")
+    if a.ndim != b.ndim:
+        fail(ShapeError(f"input has shape {a.shape} and other {b.shape}: as many dimensions are needed", op="cross"))
+    return cross(a, b, dim)
 
 
 def vecdot(x: Any, y: Any, *, dim: int = -1) -> Tensor:

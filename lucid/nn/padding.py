@@ -8,6 +8,7 @@ from lucid.errors import ArgumentError
 from lucid.functions.arguments import fail, int_of, is_several
 from lucid.nn import functional as F
 from lucid.nn.arguments import number
+from lucid.nn.functional.arguments import images
 from lucid.nn.module import Module
 from lucid.tensor import Tensor
 
@@ -168,7 +169,15 @@ class ReplicationPad3d(_Pad):
     mode: ClassVar[F.PadMode] = "replicate"
 
 
-class CircularPad1d(_Pad):
+class _CircularPad(_Pad):
+    mode: ClassVar[F.PadMode] = "circular"
+
+    def forward(self, input: Tensor) -> Tensor:
+        images(type(self).__name__, input, self.rank)
+        return super().forward(input)
+
+
+class CircularPad1d(_CircularPad):
     """Lines that go on at their other end.
 
     Args:
@@ -176,7 +185,7 @@ class CircularPad1d(_Pad):
 
     Raises:
         ArgumentError, ArgumentTypeError: no ints, or not 2 of them.
-        ShapeError: when called, with an input too small.
+        ShapeError: when called, with an input too small, or of other dimensions than a line and its channels.
 
     >>> import lucid
     >>> from lucid import nn
@@ -185,10 +194,9 @@ class CircularPad1d(_Pad):
     """
 
     rank = 1
-    mode: ClassVar[F.PadMode] = "circular"
 
 
-class CircularPad2d(_Pad):
+class CircularPad2d(_CircularPad):
     """Images that go on at their other end.
 
     Args:
@@ -205,10 +213,9 @@ class CircularPad2d(_Pad):
     """
 
     rank = 2
-    mode: ClassVar[F.PadMode] = "circular"
 
 
-class CircularPad3d(_Pad):
+class CircularPad3d(_CircularPad):
     """Volumes that go on at their other end.
 
     Args:
@@ -225,7 +232,6 @@ class CircularPad3d(_Pad):
     """
 
     rank = 3
-    mode: ClassVar[F.PadMode] = "circular"
 
 
 class ZeroPad1d(_Pad):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lucid.errors import ArgumentError, IndexRangeError
-from lucid.functions.arguments import fail, int_of
+from lucid.functions.arguments import fail, int_of, number_of
 from lucid.functions.creation import empty
 from lucid.nn import functional as F
 from lucid.nn import init
-from lucid.nn.arguments import flag, positive
+from lucid.nn.arguments import flag, number, positive
 from lucid.nn.functional.sparse import BagMode
 from lucid.nn.module import Module
 from lucid.nn.parameter import Parameter
@@ -53,12 +53,15 @@ class Embedding(_Table):
         num_embeddings: rows of the table.
         embedding_dim: length of a row.
         padding_idx: a row of zeros that is not learned.
+        max_norm: the rows that are named are first scaled down to this norm, where they exceed it.
+        norm_type: the ``ord`` of that norm.
+        scale_grad_by_freq: whether a row's gradient is divided by how often it is named.
 
     Attributes:
         weight: ``(num_embeddings, embedding_dim)``, normal draws at first.
 
     Raises:
-        ArgumentError, ArgumentTypeError: sizes below 1, or not ints.
+        ArgumentError, ArgumentTypeError: sizes below 1, or not ints; ``max_norm`` negative or not a number.
         IndexRangeError: ``padding_idx``, or, when called, an integer names no row.
 
     >>> import lucid
@@ -67,11 +70,23 @@ class Embedding(_Table):
     (2, 2, 3)
     """
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None):
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+    ):
         super().__init__(num_embeddings, embedding_dim, padding_idx)
+        self.max_norm = None if max_norm is None else number("Embedding", "max_norm", max_norm)
+        self.norm_type = float(number_of("Embedding", "norm_type", norm_type))
+        self.scale_grad_by_freq = flag("Embedding", "scale_grad_by_freq", scale_grad_by_freq)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.embedding(input, self.weight, self.padding_idx)
+        options = (self.max_norm, self.norm_type, self.scale_grad_by_freq)
+        return F.embedding(input, self.weight, self.padding_idx, *options)
 
 
 class EmbeddingBag(_Table):

@@ -48,7 +48,7 @@ def cross_entropy(
         ShapeError, DTypeError: scores and targets, or weights, do not fit.
         IndexRangeError: a target is not a class (a compiled function gives NaN there instead).
         ArgumentError, ArgumentTypeError: an unknown ``reduction``, ``label_smoothing`` outside 0 .. 1, or an
-            ``ignore_index`` that is not an int.
+            ``ignore_index`` that is not an int, or given with probabilities.
 
     >>> import lucid
     >>> cross_entropy(lucid.zeros(2, 4), lucid.tensor([0, 3]))
@@ -72,6 +72,8 @@ def cross_entropy(
                     hint="classes are integers: target.astype(lucid.int64)",
                 )
             )
+        if int_of(op, "ignore_index", ignore_index) >= 0:
+            fail(ArgumentError(f"ignore_index={ignore_index} is for classes, but target holds probabilities", op=op))
         smooth = target * (1.0 - label_smoothing) + label_smoothing / max(input.shape[axis], 1)
         weighed = log_probabilities if weights is None else log_probabilities * weights
         losses = -(weighed * (smooth if label_smoothing else target)).sum(axis)

@@ -34,10 +34,11 @@ def batch_norm(
     """Each channel (axis 1) shifted to mean 0 and scaled to variance 1, then ``* weight + bias``.
 
     In training, mean and variance are the batch's, and the running ones, if given, move towards them by ``momentum``
-    (towards the unbiased variance, as in PyTorch); otherwise the running ones are used.
+    (towards the unbiased variance, as in PyTorch); otherwise the running ones are used. An input without elements
+    leaves them alone.
 
     Args:
-        input: ``(N, C, ...)``.
+        input: ``(N, C, ...)``, or ``(0,)``.
         running_mean, running_var, weight, bias: ``(C,)``, or None.
         eps: added to the variance.
 
@@ -45,7 +46,7 @@ def batch_norm(
         ShapeError: too few axes, a statistic of the wrong shape, or, in training, only one value per channel.
         DTypeError: running statistics that are not floating.
         ArgumentError, ArgumentTypeError: one running statistic without the other, or none where they are needed;
-            running statistics that are not tensors; ``eps`` or ``momentum`` that is not a number, or negative.
+            running statistics that are not tensors; ``eps`` or ``momentum`` that is not a number.
 
     >>> import lucid
     >>> batch_norm(lucid.tensor([[1.0], [3.0]]), None, None, training=True, eps=0)
@@ -54,19 +55,19 @@ def batch_norm(
     """
     op = "batch_norm"
     x = floating(as_tensor(input, op, "input"))
-    if x.ndim < 2:
+    if x.ndim < 2 and x.shape != (0,):
         fail(ShapeError(f"input has shape {x.shape}, but it needs a batch and a channel axis", op=op))
     for name, statistic in (("running_mean", running_mean), ("running_var", running_var)):
         if statistic is not None:
             _require_statistic(op, name, statistic)
     if (running_mean is None) != (running_var is None):
         fail(ArgumentError("running_mean and running_var must be given together, or neither", op=op))
-    eps = number_of(op, "eps", eps, 0)
+    eps = number_of(op, "eps", eps)
     if not isinstance(momentum, Recorded):
-        momentum = number_of(op, "momentum", momentum, 0, 1)
+        momentum = number_of(op, "momentum", momentum)
     weight = None if weight is None else as_tensor(weight, op, "weight")
     bias = None if bias is None else as_tensor(bias, op, "bias")
-    channels = x.shape[1]
+    channels = x.shape[1] if x.ndim > 1 else 0
     named = (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias))
     for name, t in named:
         if t is not None and t.shape != (channels,):
@@ -76,6 +77,8 @@ def batch_norm(
         y = batch_norm(widened(x), running_mean, running_var, widened(weight), widened(bias), training, momentum, eps)
         return cast(y, x.dtype)
     column = (1, -1) + (1,) * (x.ndim - 2)
+    if x.size == 0:
+        return _affine(op, x, weight, bias, (channels,), column if x.ndim > 1 else None)
     if not training:
         if running_mean is None or running_var is None:
             fail(ArgumentError("running_mean and running_var are needed when training=False", op=op))
@@ -128,7 +131,7 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
 
     Raises:
         ShapeError: ``input`` does not end in ``normalized_shape``, or ``weight`` or ``bias`` has another shape.
-        ArgumentError, ArgumentTypeError: sizes that are no ints; ``eps`` negative or not a number.
+        ArgumentError, ArgumentTypeError: sizes that are no ints; ``eps`` that is not a number.
 
     >>> import lucid
     >>> layer_norm(lucid.tensor([[1.0, 3.0]]), 2, eps=0)
@@ -137,7 +140,7 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     op = "layer_norm"
     x, shape = _ending_in(op, input, normalized_shape)
     axes = tuple(range(x.ndim - len(shape), x.ndim))
-    scale = 1.0 / sqrt(x.var(axis=axes, keepdims=True) + number_of(op, "eps", eps, 0))
+    scale = 1.0 / sqrt(x.var(axis=axes, keepdims=True) + number_of(op, "eps", eps))
     y = (x - x.mean(axes, keepdims=True)) * scale
     return _affine(op, y, weight, bias, shape)
 
@@ -154,7 +157,7 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
 
     Raises:
         ShapeError: ``input`` does not end in ``normalized_shape``, or ``weight`` has another shape.
-        ArgumentError, ArgumentTypeError: sizes that are no ints; ``eps`` negative or not a number.
+        ArgumentError, ArgumentTypeError: sizes that are no ints; ``eps`` that is not a number.
 
     >>> import lucid
     >>> rms_norm(lucid.tensor([3.0, 3.0]), 2, eps=0)
@@ -163,7 +166,7 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
     op = "rms_norm"
     x, shape = _ending_in(op, input, normalized_shape)
     axes = tuple(range(x.ndim - len(shape), x.ndim))
-    least = float(limits_of(x.dtype).eps) if eps is None else number_of(op, "eps", eps, 0)
+    least = float(limits_of(x.dtype).eps) if eps is None else number_of(op, "eps", eps)
     return _affine(op, x * (1.0 / sqrt((x * x).mean(axes, keepdims=True) + least)), weight, None, shape)
 
 
@@ -181,7 +184,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
 
     Raises:
         ShapeError: too few dimensions, or ``weight`` or ``bias`` of another shape.
-        ArgumentError, ArgumentTypeError: ``num_groups`` does not divide C; ``eps`` negative or not a number.
+        ArgumentError, ArgumentTypeError: ``num_groups`` does not divide C; ``eps`` that is not a number.
 
     >>> import lucid
     >>> group_norm(lucid.tensor([[1.0, 3.0, 10.0, 30.0]]), 2, eps=0)
@@ -195,7 +198,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     if groups < 1 or channels % groups:
         fail(ArgumentError(f"num_groups={num_groups!r} must divide the {channels} channels of input {x.shape}", op=op))
     parts = x.reshape((x.shape[0], groups, prod(x.shape[1:]) // groups))
-    scale = 1.0 / sqrt(parts.var(axis=2, keepdims=True) + number_of(op, "eps", eps, 0))
+    scale = 1.0 / sqrt(parts.var(axis=2, keepdims=True) + number_of(op, "eps", eps))
     y = ((parts - parts.mean(2, keepdims=True)) * scale).reshape(x.shape)
     return _affine(op, y, weight, bias, (channels,), (1, -1, *(1,) * (x.ndim - 2)))
 

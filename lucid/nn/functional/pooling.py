@@ -12,7 +12,7 @@ import numpy as np
 
 from lucid import ops
 from lucid.eager import apply, located_error
-from lucid.errors import ArgumentError, LucidError
+from lucid.errors import ArgumentError, LucidError, ShapeError
 from lucid.functions.arguments import fail, int_of, number_of
 from lucid.functions.gathering import gather
 from lucid.nn.functional.arguments import Pair, images, paddings, per_axis
@@ -112,6 +112,9 @@ def _max_pool(
     return_indices: bool,
 ) -> Any:
     x, alone = images(op, input, rank)
+    if 0 in x.shape[1:]:
+        shape = x.shape[1:] if alone else x.shape
+        fail(ShapeError(f"input has shape {shape}, but every size except the batch's must be at least 1", op=op))
     w = windows_of(op, x, kernel_size, stride, padding, dilation, ceil_mode)
     y, at = largest(x, w, return_indices)
     if alone:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from lucid.eager import Recorded
 from lucid.eager import mode as tracing
-from lucid.errors import ArgumentError, DTypeError, IndexRangeError, ShapeError
-from lucid.functions.arguments import fail, int_of
+from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, IndexRangeError, ShapeError
+from lucid.functions.arguments import fail, int_of, number_of
 from lucid.functions.arithmetic import clamp_min
 from lucid.functions.comparison import where
 from lucid.functions.creation import arange, full, ones, zeros
 from lucid.functions.gathering import index_add, scatter_reduce
 from lucid.functions.indexing import take
 from lucid.functions.movement import broadcast_to
+from lucid.functions.norms import vector_norm
 from lucid.functions.ordering import searchsorted
+from lucid.grad_modes import no_grad
 from lucid.ir.types import bool_, int64, is_float
 from lucid.promotion import as_tensor, cast, rounded_once
 
@@ -25,29 +28,68 @@ __all__ = ["embedding", "embedding_bag"]
 BagMode = Literal["mean", "sum", "max"]
 
 
-def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Tensor:
+def embedding(
+    input: Any,
+    weight: Any,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+) -> Tensor:
     """The rows of ``weight`` that ``input`` names.
 
     Args:
         input: integers of any shape.
         weight: ``(rows, features)``.
         padding_idx: a row that gets no gradient.
+        max_norm: the rows that are named are first scaled down to this norm in ``weight`` itself, where they exceed it.
+        norm_type: the ``ord`` of that norm.
+        scale_grad_by_freq: whether a row's gradient is divided by how often it is named.
 
     Raises:
         ShapeError, DTypeError: ``weight`` has not two dimensions, or ``input`` holds no integers.
         IndexRangeError: there is no such row.
+        ArgumentError, ArgumentTypeError: ``max_norm`` or ``norm_type`` is not a number, or ``max_norm`` is negative;
+            ``max_norm`` with a ``weight`` that is not a tensor.
 
     >>> import lucid
     >>> embedding(lucid.tensor([2, 0]), lucid.tensor([[1.0], [2.0], [3.0]]))
     Tensor([[3.0],
             [1.0]])
     """
-    at, table = _arguments("embedding", input, weight)
+    op = "embedding"
+    at, table = _arguments(op, input, weight)
+    silent = None if padding_idx is None else _row(op, padding_idx, table.shape[0])
     rows = take(table, at, 0)
-    if padding_idx is None:
-        return rows
-    silent = _row("embedding", padding_idx, table.shape[0])
-    return where((at == silent).unsqueeze(-1), rows.detach(), rows)
+    if max_norm is not None:
+        if not isinstance(weight, Recorded):
+            fail(ArgumentTypeError(f"weight must be a tensor, which is changed, not {type(weight).__name__}", op=op))
+        limited = _limited(op, table.detach(), at, number_of(op, "max_norm", max_norm, 0), norm_type)
+        rows = _with_value(rows, take(limited, at, 0))
+        with no_grad():
+            table.copy_(limited)
+    if scale_grad_by_freq:
+        scaled = rows / take(_frequencies(at, table.detach()), at, 0).unsqueeze(-1)
+        rows = _with_value(scaled, rows.detach())
+    return rows if silent is None else where((at == silent).unsqueeze(-1), rows.detach(), rows)
+
+
+def _with_value(x: Tensor, value: Tensor) -> Tensor:
+    """``value``, which gets the gradient of ``x``."""
+    return value + (x - x.detach())
+
+
+def _frequencies(at: Tensor, table: Tensor) -> Tensor:
+    """How often each row of a table is named."""
+    flat = at.reshape(-1)
+    return index_add(zeros(table.shape[0], dtype=table.dtype), 0, flat, ones(flat.shape, dtype=table.dtype))
+
+
+def _limited(op: str, table: Tensor, at: Tensor, max_norm: float, norm_type: float) -> Tensor:
+    """The rows that are named, scaled down to a norm, among the others."""
+    size = vector_norm(table, number_of(op, "norm_type", norm_type), 1, True)
+    over = (size > max_norm) & (_frequencies(at, table) > 0).unsqueeze(1)
+    return where(over, table * (max_norm / (size + 1e-7)), table)
 
 
 def _arguments(op: str, input: Any, weight: Any) -> tuple[Tensor, Tensor]:
