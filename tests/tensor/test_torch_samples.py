@@ -1,12 +1,10 @@
 """Functions of tensors on PyTorch's own sample inputs: values and gradients, eager and compiled.
 
-A spread of the samples, unless ``LUCID_ALL_SAMPLES=1`` asks for all of them.
+A spread of the samples, unless ``LUCID_ALL_SAMPLES=1`` asks for all of them; ``python -m tests.conformance`` does more.
 """
 
 from __future__ import annotations
 
-import functools
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,165 +14,27 @@ import pytest
 import lucid
 from lucid.errors import TraceError
 
-torch = pytest.importorskip("torch")
-ALL_SAMPLES = os.environ.get("LUCID_ALL_SAMPLES", "") == "1"
+pytest.importorskip("torch")
+pytest.importorskip("torch.testing._internal.common_methods_invocations")
+
+import torch
+
+from tests.conformance.ops import ALL_SAMPLES, DYNAMIC, TENSOR_OPS, compared, function_of, is_dynamic, spread
+from tests.conformance.samples import check, leaves, ours
 
 #: What PyTorch has to say of its own samples.
 pytestmark = [pytest.mark.filterwarnings("ignore:.*(searchsorted|index_reduce)", "ignore:Using torch.cross")]
-op_db = pytest.importorskip("torch.testing._internal.common_methods_invocations").op_db
-
-#: Groups of names that PyTorch and Lucid share.
-NAMES = """
-H T __getitem__ abs acos acosh add addbmm addcdiv addcmul addmm addmv addr all amax amin aminmax any arange argmax
-argmin argsort argwhere asin asinh atan atan2 atanh atleast_1d atleast_2d atleast_3d baddbmm bincount bitwise_and
-bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor block_diag bmm broadcast_tensors
-broadcast_to bucketize cartesian_prod cat cdist ceil chunk clamp clamp_max clamp_min column_stack combinations
-copysign cos cosh count_nonzero cross cummax cummin cumprod cumsum deg2rad diag diag_embed diagflat diagonal
-diagonal_scatter diff dist div dot dsplit dstack einsum eq erf erfc exp exp2 expand expand_as expm1 eye flatten flip
-fliplr flipud float_power floor floor_divide fmax fmin fmod frac full full_like gather ge gt heaviside histc hsplit
-hstack hypot index_add index_copy index_fill index_put index_reduce index_select inner isclose isfinite isin isinf
-isnan isneginf isposinf kron kthvalue ldexp le lerp linalg.cholesky linalg.cross linalg.det linalg.inv
-linalg.matrix_norm linalg.matrix_power linalg.multi_dot linalg.norm linalg.qr linalg.slogdet linalg.solve
-linalg.vecdot linalg.vector_norm linspace log log10 log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp logdet
-logical_and logical_not logical_or logical_xor logit logspace logsumexp lt mH mT masked_fill masked_scatter
-masked_select matmul max maximum mean median meshgrid min minimum mm mode movedim msort mul mv nan_to_num nanmean
-nanmedian nanquantile nansum narrow ne neg new_full new_ones new_zeros nonzero norm ones ones_like outer permute
-positive pow prod put quantile rad2deg ravel reciprocal remainder renorm repeat repeat_interleave reshape reshape_as
-roll rot90 round rsqrt rsub scalar_tensor scatter scatter_add scatter_reduce searchsorted select select_scatter sgn
-sigmoid sign signbit sin sinc sinh slice_scatter softmax sort special.xlog1py split sqrt square squeeze stack std
-std_mean sub sum t take take_along_dim tan tanh tensor_split tensordot tile topk trace transpose tril tril_indices
-triu triu_indices true_divide trunc unbind unflatten unfold unique unique_consecutive unsqueeze var var_mean vdot view
-view_as vsplit vstack where xlogy zeros zeros_like
-""".split()  # noqa: SIM905
-
-#: The function of Lucid that is meant, where it has another name or place.
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "einsum": lambda operands, equation: lucid.einsum(equation, *operands),
-    "special.xlog1py": lucid.xlog1py,
-    "where": lambda x, condition, other: x.where(condition, other),
-}
-
-DTYPES = {getattr(torch, d.name): d for d in (lucid.float32, lucid.float64, lucid.int64, lucid.int32, lucid.bool_)}
 
 
-def ours(value: Any) -> Any:
-    """PyTorch's arguments as Lucid's."""
-    if isinstance(value, torch.Tensor):
-        array = value.detach().numpy().copy()
-        return lucid.tensor(array, requires_grad=value.requires_grad)
-    if isinstance(value, torch.dtype):
-        return DTYPES[value]
-    if isinstance(value, torch.Size):
-        return tuple(value)
-    if isinstance(value, list | tuple):
-        return type(value)(map(ours, value))
-    if isinstance(value, dict):
-        return {k: ours(v) for k, v in value.items() if k != "device"}
-    return value
-
-
-def leaves(value: Any, kind: type) -> Iterator[Any]:
-    if isinstance(value, kind):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from leaves(item, kind)
-    elif isinstance(value, dict):
-        yield from leaves(list(value.values()), kind)
-
-
-def function_of(name: str) -> Callable[..., Any]:
-    if name in FUNCTIONS:
-        return FUNCTIONS[name]
-    if hasattr(lucid, name.split(".", 1)[0]):
-        return functools.reduce(getattr, name.split("."), lucid)
-    attribute = getattr(lucid.Tensor, name)
-    return attribute.fget if isinstance(attribute, property) else attribute
-
-
-#: Samples that Lucid refuses, by what is in their arguments.
-REFUSED = {
-    "arange": lambda s: isinstance(s.input, bool),
-    "linspace": lambda s: any(isinstance(x, torch.Tensor) for x in (s.input, *s.args)),
-    "logspace": lambda s: any(isinstance(x, torch.Tensor) for x in (s.input, *s.args)),
-    "norm": lambda s: "nuc" in s.args,
-    "linalg.norm": lambda s: {*s.args, *s.kwargs.values()} & {"nuc", 2, -2} and s.input.ndim > 1,
-    "linalg.matrix_norm": lambda s: s.args[0] in ("nuc", 2, -2),
-}
-
-
-def samples_of(name: str, dtype: Any = torch.float64) -> list[tuple[Any, Any]]:
-    """Each sample of an op with PyTorch's function for it; integers where the op takes no floats."""
-    found = []
-    for op in (op for op in op_db if op.name == name):
-        kind = dtype if dtype in op.supported_dtypes("cpu") else torch.int64
-        grad = op.supports_autograd and kind.is_floating_point
-        found += [(op.op, s) for s in op.sample_inputs("cpu", kind, requires_grad=grad)]
-    assert found, f"PyTorch has no samples of {name}"
-    found = [(f, s) for f, s in found if name not in REFUSED or not REFUSED[name](s)]
-    return found if ALL_SAMPLES else found[:: -(-len(found) // 16)]
-
-
-def assert_same(found: Any, expected: Any, what: str, rtol: float = 1e-7) -> None:
-    if isinstance(expected, list | tuple):
-        assert len(found) == len(expected), what
-        for k, (a, b) in enumerate(zip(found, expected, strict=True)):
-            assert_same(a, b, f"{what}[{k}]", rtol)
-        return
-    if not isinstance(expected, torch.Tensor):
-        assert found == expected, what
-        return
-    wanted = expected.numpy(force=True)
-    assert found.shape == wanted.shape, what
-    assert found.dtype == wanted.dtype, what
-    np.testing.assert_allclose(found.numpy(), wanted, rtol=rtol, atol=rtol, err_msg=what)
-
-
-def cotangents(outputs: list[Any]) -> list[Any]:
-    rng = np.random.default_rng(0)
-    return [np.asarray(rng.standard_normal(tuple(o.shape))) for o in outputs]
-
-
-def torch_gradients(function: Callable[..., Any], sample: Any) -> tuple[Any, list[Any] | None]:
-    result = function(sample.input, *sample.args, **sample.kwargs)
-    outputs = [o for o in leaves(result, torch.Tensor) if o.requires_grad]
-    wrt = [t for t in leaves([sample.input, sample.args, sample.kwargs], torch.Tensor) if t.requires_grad]
-    if not outputs or not wrt:
-        return result, None
-    seeds = [torch.tensor(c, dtype=o.dtype) for c, o in zip(cotangents(outputs), outputs, strict=True)]
-    return result, list(torch.autograd.grad(outputs, wrt, seeds, allow_unused=True))
-
-
-def check(name: str, run: Callable[..., Any], theirs: Callable[..., Any], sample: Any, rtol: float = 1e-7) -> None:
-    expected, gradients = torch_gradients(theirs, sample)
-    arguments = [ours(a) for a in (sample.input, sample.args, sample.kwargs)]
-    found = run(arguments[0], *arguments[1], **arguments[2])
-    what = f"{name}{sample.args}{sample.kwargs}"
-    assert_same(found, expected, what, rtol)
-    if gradients is None:
-        return
-    shown = list(leaves(expected, torch.Tensor))
-    outputs = [o for o, e in zip(leaves(found, lucid.Tensor), shown, strict=True) if e.requires_grad]
-    wrt = [t for t in leaves(arguments, lucid.Tensor) if t.requires_grad]
-    for o, c in zip(outputs, cotangents(outputs), strict=True):
-        if o.requires_grad:
-            o.backward(c.astype(o.dtype), retain_graph=True)
-    for k, (t, g) in enumerate(zip(wrt, gradients, strict=True)):
-        wanted = np.zeros(t.shape) if g is None else g.numpy(force=True)
-        have = np.zeros(t.shape) if t.grad is None else t.grad.numpy()
-        np.testing.assert_allclose(have, wanted, rtol=10 * rtol, atol=10 * rtol, err_msg=f"{what}: gradient {k}")
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TENSOR_OPS)
 def test_agrees_with_torch(name: str) -> None:
-    for theirs, sample in samples_of(name):
+    for theirs, sample in spread(compared(name), 16):
         check(name, function_of(name), theirs, sample)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TENSOR_OPS)
 def test_agrees_with_torch_in_single_precision(name: str) -> None:
-    samples = samples_of(name, torch.float32)
-    for theirs, sample in samples if ALL_SAMPLES else samples[:: -(-len(samples) // 3)]:
+    for theirs, sample in spread(compared(name, torch.float32), 3):
         check(name, function_of(name), theirs, sample, 2e-4)
 
 
@@ -192,10 +52,9 @@ def second_order(outputs: list[Any], wrt: list[Any], grad: Any, constant: Any) -
     return [np.zeros(tuple(t.shape)) if g is None else np.asarray(g) for t, g in zip(wrt, second, strict=True)]
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "linalg.norm"])  # there PyTorch has NaN at a 0
+@pytest.mark.parametrize("name", [n for n in TENSOR_OPS if n != "linalg.norm"])  # there PyTorch has NaN at a 0
 def test_second_derivatives_agree_with_torch(name: str) -> None:
-    samples = samples_of(name)
-    for theirs, sample in samples if ALL_SAMPLES else samples[:: -(-len(samples) // 2)]:
+    for theirs, sample in spread(compared(name), 2):
         given = [sample.input, sample.args, sample.kwargs]
         wrt = [t for t in leaves(given, torch.Tensor) if t.requires_grad]
         result = theirs(sample.input, *sample.args, **sample.kwargs)
@@ -216,10 +75,6 @@ def test_second_derivatives_agree_with_torch(name: str) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6, err_msg=f"{name}{sample.args}{sample.kwargs}")
 
 
-#: Functions whose results have a size that depends on values.
-DYNAMIC = {"argwhere", "bincount", "masked_select", "nonzero", "unique", "unique_consecutive"}
-
-
 @pytest.mark.parametrize("name", ["bincount", "unique", "unique_consecutive"])
 def test_sizes_that_depend_on_values_are_not_compiled(name: str) -> None:
     x = lucid.tensor([1, 1, 2])
@@ -227,18 +82,10 @@ def test_sizes_that_depend_on_values_are_not_compiled(name: str) -> None:
         lucid.compile(function_of(name))(x)
 
 
-#: Functions for which that holds if places or counts come as tensors (or masks).
-DYNAMIC_ARGUMENTS = {"index_put", "narrow", "repeat_interleave", "tensor_split"}
-
-
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in DYNAMIC])
+@pytest.mark.parametrize("name", [n for n in TENSOR_OPS if n not in DYNAMIC])
 def test_compiled_agrees_with_eager(name: str) -> None:
     """The first samples of an op, forward and backward, as one compiled function."""
-    samples = [s for _, s in samples_of(name)]
-    if name in DYNAMIC_ARGUMENTS:
-        kinds = (torch.bool,) if name == "index_put" else (torch.bool, torch.int64)
-        samples = [s for s in samples if all(t.dtype not in kinds for t in leaves([s.args, s.kwargs], torch.Tensor))]
-    samples = samples[: None if ALL_SAMPLES else 2]
+    samples = [s for _, s in compared(name) if not is_dynamic(name, s)][: None if ALL_SAMPLES else 2]
     arguments = [ours([s.input, s.args, s.kwargs]) for s in samples]
     tensors = list(leaves(arguments, lucid.Tensor))
     function = function_of(name)
