@@ -7,12 +7,15 @@ layer in every dtype is a task of its own, in several processes.
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
 
 from tests.conformance import modules, ops
 from tests.conformance.report import PAGE, page, summary
@@ -36,18 +39,37 @@ def results(subjects: list[Subject], processes: int) -> Iterator[tuple[Subject, 
             yield tasks[done], done.result()
 
 
+def restored(path: Path) -> dict[Subject, Row]:
+    """The rows that an earlier run wrote down."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = [json.loads(line) for line in lines]
+    counts = ("passed", "refused", "apart")
+    return {
+        (kind, name, dtype): Row(**{k: Counter(v) if k in counts else v for k, v in row.items()})
+        for kind, name, dtype, row in found
+    }
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="names that contain this; the page is not written then")
+    parser.add_argument("--resume", type=Path, help="a file of what is done: an interrupted run goes on from it")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many work at once")
     options = parser.parse_args()
     names = [("op", n) for n in ops.NAMES] + [("layer", n) for n in modules.NAMES]
     rows = {(kind, name): Row(name) for kind, name in names if options.only in name}
-    subjects = [(*key, dtype) for key in rows for dtype in BOUNDS]
+    done = {} if options.resume is None else restored(options.resume)
+    for (kind, name, _), row in done.items():
+        if (kind, name) in rows:
+            rows[kind, name] += row
+    subjects = [(*key, dtype) for key in rows for dtype in BOUNDS if (*key, dtype) not in done]
     subjects.sort(key=lambda s: not any(part in s[1] for part in LONGEST))
     begun = time.monotonic()
-    for (kind, name, dtype), row in results(subjects, min(options.processes, len(subjects))):
+    for (kind, name, dtype), row in results(subjects, min(options.processes, max(len(subjects), 1))):
         rows[kind, name] += row
+        if options.resume is not None:
+            with options.resume.open("a") as file:
+                file.write(json.dumps([kind, name, dtype, vars(row)]) + "\n")
         counts = ", ".join(f"{lane} {n}" for lane, n in row.passed.items())
         refused = row.refused.total()
         print(f"{kind} {name}, {dtype}: {counts}; failed {len(row.failed)}, refused {refused}", end="")
