@@ -8,8 +8,9 @@ from lucid.functions.norms import matrix_norm, vector_norm
 from lucid.functions.norms import norm_of as norm
 from lucid.functions.products import cross_of as cross
 from lucid.functions.products import matrix_power, multi_dot, vecdot
+from lucid.functions.spectra import cond, eigh, eigvalsh, matrix_rank, svd, svdvals
 
 __all__ = [
-    "cholesky", "cross", "det", "inv", "matmul", "matrix_norm", "matrix_power", "multi_dot", "norm", "qr", "slogdet",
-    "solve", "vecdot", "vector_norm",
+    "cholesky", "cond", "cross", "det", "eigh", "eigvalsh", "inv", "matmul", "matrix_norm", "matrix_power",
+    "matrix_rank", "multi_dot", "norm", "qr", "slogdet", "solve", "svd", "svdvals", "vecdot", "vector_norm",
 ]  # fmt: skip

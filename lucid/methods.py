@@ -453,34 +453,34 @@ class Methods(InPlace):
         """
         return elementwise.cast(self, other.dtype)
 
-    def float(self) -> Tensor:
+    def float(self, memory_format: memory.MemoryFormat = memory.preserve_format) -> Tensor:
         """This tensor as float32.
 
         >>> import lucid
         >>> lucid.tensor([1, 2]).float()
         Tensor([1.0, 2.0])
         """
-        return self._cast(float32)
+        return self._cast(float32, memory_format)
 
-    def double(self) -> Tensor:
+    def double(self, memory_format: memory.MemoryFormat = memory.preserve_format) -> Tensor:
         """This tensor as float64.
 
         >>> import lucid
         >>> lucid.tensor([1, 2]).double()
         Tensor([1.0, 2.0], dtype=float64)
         """
-        return self._cast(float64)
+        return self._cast(float64, memory_format)
 
-    def half(self) -> Tensor:
+    def half(self, memory_format: memory.MemoryFormat = memory.preserve_format) -> Tensor:
         """This tensor as float16.
 
         >>> import lucid
         >>> lucid.tensor([1, 2]).half()
         Tensor([1.0, 2.0], dtype=float16)
         """
-        return self._cast(float16)
+        return self._cast(float16, memory_format)
 
-    def bfloat16(self) -> Tensor:
+    def bfloat16(self, memory_format: memory.MemoryFormat = memory.preserve_format) -> Tensor:
         """This tensor as bfloat16.
 
         Raises:
@@ -490,37 +490,38 @@ class Methods(InPlace):
         >>> lucid.tensor([1, 2]).bfloat16()  # doctest: +SKIP
         Tensor([1.0, 2.0], dtype=bfloat16)
         """
-        return self._cast("bfloat16")
+        return self._cast("bfloat16", memory_format)
 
-    def int(self) -> Tensor:
+    def int(self, memory_format: memory.MemoryFormat = memory.preserve_format) -> Tensor:
         """This tensor as int32; floats are cut off.
 
         >>> import lucid
         >>> lucid.tensor([1.7, -1.7]).int().tolist()
         [1, -1]
         """
-        return self._cast(int32)
+        return self._cast(int32, memory_format)
 
-    def long(self) -> Tensor:
+    def long(self, memory_format: memory.MemoryFormat = memory.preserve_format) -> Tensor:
         """This tensor as int64; floats are cut off.
 
         >>> import lucid
         >>> lucid.tensor([1.7, -1.7]).long()
         Tensor([1, -1])
         """
-        return self._cast(int64)
+        return self._cast(int64, memory_format)
 
-    def bool(self) -> Tensor:
+    def bool(self, memory_format: memory.MemoryFormat = memory.preserve_format) -> Tensor:
         """True where this tensor is not 0.
 
         >>> import lucid
         >>> lucid.tensor([0, 2]).bool()
         Tensor([False, True])
         """
-        return self._cast(bool_)
+        return self._cast(bool_, memory_format)
 
-    def _cast(self, dtype: object) -> Tensor:
-        return cast(self, as_dtype(dtype))  # type: ignore[arg-type]  # Tensor is the only subclass users meet
+    def _cast(self, dtype: object, memory_format: memory.MemoryFormat) -> Tensor:
+        result = cast(self, as_dtype(dtype))  # type: ignore[arg-type]  # Tensor is the only subclass users meet
+        return memory.contiguous(result, memory_format)
 
     # --- reductions ---
     sum = reductions.sum

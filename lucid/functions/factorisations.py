@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["cholesky", "det", "inverse", "logdet", "qr", "slogdet"]
 
 
-def _square(op: str, input: Any) -> Tensor:
+def square_matrix(op: str, input: Any) -> Tensor:
+    """A stack of square, floating matrices."""
     x = as_tensor(input, op)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         fail(ShapeError(f"input has shape {x.shape}, but its last two sizes must be equal", op=op))
@@ -85,7 +86,7 @@ def solve(A: Any, B: Any, *, left: bool = True) -> Tensor:
     >>> lucid.linalg.solve(lucid.tensor([[2.0, 0.0], [0.0, 4.0]]), lucid.tensor([1.0, 1.0]))
     Tensor([0.5, 0.25])
     """
-    a, b = together(_square("solve", A), B, "solve")
+    a, b = together(square_matrix("solve", A), B, "solve")
     n = a.shape[-1]
     vector = b.ndim == 1 or (b.ndim == a.ndim - 1 and b.shape == a.shape[:-1])
     if vector:
@@ -119,7 +120,7 @@ def inv(A: Any) -> Tensor:
     Tensor([[0.5, 0.0],
             [0.0, 0.25]])
     """
-    x = _square("inv", A)
+    x = square_matrix("inv", A)
     with named("inv"):
         return solve(x, broadcast_to(eye(x.shape[-1], dtype=x.dtype), x.shape))
 
@@ -129,7 +130,7 @@ inverse = inv
 
 def _pivots(op: str, A: Any) -> tuple[Tensor, Tensor]:
     """The pivots of elimination, ``(..., n)``, and the sign of the row exchanges."""
-    x = _square(op, A)
+    x = square_matrix(op, A)
     if x.shape[-1] == 0:
         ones = broadcast_to(scalar(1.0, x.dtype), x.shape[:-2])
         return reshape(x, x.shape[:-1]), ones
@@ -200,7 +201,7 @@ def cholesky(A: Any, *, upper: bool = False) -> Tensor:
     Tensor([[2.0, 0.0],
             [1.0, 1.0]])
     """
-    x = _square("cholesky", A)
+    x = square_matrix("cholesky", A)
     n, last = x.shape[-1], x.ndim - 1
     if n == 0:
         return x

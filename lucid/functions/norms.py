@@ -11,7 +11,7 @@ from lucid.errors import ArgumentError, DTypeError, ShapeError
 from lucid.functions.arguments import axes_of, axis_of, dtype_of, fail, is_several, number_of
 from lucid.functions.comparison import where
 from lucid.functions.elementwise import sqrt
-from lucid.functions.movement import squeeze
+from lucid.functions.movement import moveaxis, squeeze, unsqueeze
 from lucid.functions.reductions import amax, amin, no_dims, sum
 from lucid.ir.types import is_float
 from lucid.promotion import as_tensor, binary, cast, rounded_once, scalar, together
@@ -77,7 +77,7 @@ def matrix_norm(
 
     Args:
         ord: 'fro', the root of the sum of squares; 1 and -1, the largest and smallest sum of sizes in a column; inf and
-            -inf, in a row. Norms made of singular values (2, -2, 'nuc') are not there.
+            -inf, in a row; 2 and -2, the largest and smallest singular value; 'nuc', the sum of the singular values.
 
     Raises:
         ArgumentError: another ``ord``, or not two dimensions.
@@ -99,13 +99,26 @@ def matrix_norm(
         fail(ArgumentError(f"dim={dim} names one dimension twice", op="matrix_norm"))
     if ord == "fro":
         return vector_norm(x, 2, (rows, columns), keepdim)
-    if isinstance(ord, str) or abs(float(ord)) not in (1.0, math.inf):
-        rule = "must be 'fro', 1, -1, inf or -inf"
+    if ord != "nuc" and (isinstance(ord, str) or abs(float(ord)) not in (1.0, 2.0, math.inf)):
+        rule = "must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf"
         fail(ArgumentError(f"ord={ord!r} {rule}", op="matrix_norm"))
+    if ord == "nuc" or abs(ord) == 2:
+        from lucid.functions.spectra import svdvals
+
+        sizes = svdvals(moveaxis(x, (rows, columns), (-2, -1)))
+        result = sum(sizes, -1) if ord == "nuc" else (amax if ord > 0 else amin)(sizes, -1)
+        return _kept(result, (rows, columns)) if keepdim else result
     inner, outer = (columns, rows) if math.isinf(ord) else (rows, columns)
     totals = sum(apply(ops.abs, x), inner, True)
     result = (amax if ord > 0 else amin)(totals, outer, True)
     return result if keepdim else squeeze(result, axis=(rows, columns))
+
+
+def _kept(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """With the dimensions that were reduced, as ones."""
+    for axis in sorted(axes):
+        x = unsqueeze(x, axis)
+    return x
 
 
 def norm_of(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: object = None) -> Tensor:
@@ -133,7 +146,7 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
     """The norm of all elements, or of those along ``dim``, as of a vector; ``p`` is its ``ord``.
 
     Args:
-        p: a number, or 'fro', which is 2.
+        p: a number, or 'fro', which is 2; or 'nuc', the sum of the singular values of matrices in two dimensions.
 
     Raises:
         ArgumentError: another name (norms of matrices are ``lucid.linalg.matrix_norm``).
@@ -142,8 +155,14 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
     >>> lucid.norm(lucid.tensor([[3.0], [4.0]]))
     Tensor(5.0)
     """
+    if p == "nuc":
+        return matrix_norm(input, p, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
     if isinstance(p, str) and p != "fro":
-        fail(ArgumentError(f"p={p!r} must be a number or 'fro'", op="norm", hint="lucid.linalg.matrix_norm has it"))
+        fail(
+            ArgumentError(
+                f"p={p!r} must be a number, 'fro' or 'nuc'", op="norm", hint="lucid.linalg.matrix_norm has it"
+            )
+        )
     return vector_norm(input, 2 if p == "fro" or p is None else p, dim, keepdim, dtype=dtype)
 
 

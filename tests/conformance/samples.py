@@ -43,6 +43,8 @@ def ours(value: Any) -> Any:
         return lucid.tensor(array, requires_grad=value.requires_grad)
     if isinstance(value, torch.dtype):
         return DTYPES[value]
+    if isinstance(value, torch.memory_format):
+        return getattr(lucid, str(value).removeprefix("torch."))
     if isinstance(value, torch.Size):
         return tuple(value)
     if isinstance(value, list | tuple):

@@ -111,7 +111,7 @@ def walk_op(name: str, dtype: str) -> Row:
         else:
             row.attempt(dtype, k, lambda f=theirs, s=sample: check(name, run, f, s, BOUNDS[dtype]))
             if ops.is_dynamic(name, sample):
-                row.apart["result of a size that depends on values: not compiled"] += 1
+                row.apart["a value, or of a size that depends on values: not compiled"] += 1
             else:
                 lane = f"{dtype} compiled"
                 row.attempt(lane, k, lambda f=theirs, s=sample: check(name, fast, f, s, BOUNDS[dtype]))

@@ -479,3 +479,35 @@ def test_embeddings_with_limited_rows_and_gradients_by_frequency(options: dict[s
     np.testing.assert_allclose(found.detach().numpy(), expected.numpy(force=True), rtol=1e-6)
     np.testing.assert_allclose(ours.weight.detach().numpy(), theirs.weight.numpy(force=True), rtol=1e-6)
     np.testing.assert_allclose(ours.weight.grad.numpy(), theirs.weight.grad.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("size", [(2, 1, 3, 4), (2, 1, 1, 5), (2, 3, 2, 3, 4)])
+@pytest.mark.filterwarnings("ignore:Since version")  # PyTorch on a single pixel
+def test_affine_grids(size: tuple[int, ...], align_corners: bool) -> None:
+    torch = pytest.importorskip("torch")
+    rank = len(size) - 2
+    theta = np.random.default_rng(0).standard_normal((2, rank, rank + 1))
+    theirs, ours = torch.tensor(theta, requires_grad=True), lucid.tensor(theta, requires_grad=True)
+    expected = torch.nn.functional.affine_grid(theirs, size, align_corners)
+    found = F.affine_grid(ours, size, align_corners)
+    np.testing.assert_allclose(found.detach().numpy(), expected.numpy(force=True), atol=1e-12)
+    (expected**2).sum().backward()
+    (found**2).sum().backward()
+    np.testing.assert_allclose(ours.grad.numpy(), theirs.grad.numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda: F.grid_sample(lucid.ones(1, 1, 2, 2), lucid.ones(1, 2, 2, 3)), ShapeError),
+        (lambda: F.grid_sample(lucid.ones(1, 1, 0, 2), lucid.ones(1, 2, 2, 2)), ShapeError),
+        (lambda: F.grid_sample(lucid.ones(1, 1, 2, 2), lucid.ones(1, 2, 2, 2), "cubic"), ArgumentError),
+        (lambda: F.grid_sample(lucid.ones(1, 1, 2, 2), lucid.ones(1, 2, 2, 2), padding_mode="wrap"), ArgumentError),
+        (lambda: F.affine_grid(lucid.ones(1, 2, 3), (2, 1, 2, 2)), ShapeError),
+        (lambda: F.affine_grid(lucid.ones(1, 2, 3), (1, 1, 2)), ArgumentError),
+    ],
+)
+def test_wrong_uses_of_grids(call: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        call()

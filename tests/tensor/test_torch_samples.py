@@ -19,7 +19,7 @@ pytest.importorskip("torch.testing._internal.common_methods_invocations")
 
 import torch
 
-from tests.conformance.ops import ALL_SAMPLES, DYNAMIC, TENSOR_OPS, compared, function_of, is_dynamic, spread
+from tests.conformance.ops import ALL_SAMPLES, DYNAMIC, PLAIN, TENSOR_OPS, compared, function_of, is_dynamic, spread
 from tests.conformance.samples import check, leaves, ours
 
 #: What PyTorch has to say of its own samples.
@@ -82,7 +82,7 @@ def test_sizes_that_depend_on_values_are_not_compiled(name: str) -> None:
         lucid.compile(function_of(name))(x)
 
 
-@pytest.mark.parametrize("name", [n for n in TENSOR_OPS if n not in DYNAMIC])
+@pytest.mark.parametrize("name", [n for n in TENSOR_OPS if n not in DYNAMIC | PLAIN])
 def test_compiled_agrees_with_eager(name: str) -> None:
     """The first samples of an op, forward and backward, as one compiled function."""
     samples = [s for _, s in compared(name) if not is_dynamic(name, s)][: None if ALL_SAMPLES else 2]
