@@ -271,7 +271,7 @@ WRONG = [
     "lucid.renorm(z, 0, 0, 1.0)",
     "lucid.linalg.multi_dot([z])",
     "lucid.linalg.matrix_power(z, 2)",
-    "lucid.linalg.matrix_norm(z, 'nuc')",
+    "lucid.linalg.matrix_norm(z, 'nuclear')",
     "lucid.linalg.inv(z)",
     "lucid.linalg.inv(lucid.zeros(2, 2))",
     "lucid.linalg.cholesky(-lucid.eye(2))",
