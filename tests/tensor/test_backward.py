@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -342,7 +343,9 @@ def test_backward_frees_values_even_while_the_result_lives() -> None:
     assert value() is None
 
 
-def test_plans_are_found_again_and_constants_enter_by_type() -> None:
+def test_plans_are_found_again_and_constants_enter_by_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "_plans", OrderedDict())  # where those of other tests are not in the way
+    monkeypatch.setattr(plan, "_steps", 0)
     w = leaf(1.0, 2.0)
 
     def step(rate: float) -> None:
