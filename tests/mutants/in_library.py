@@ -197,8 +197,8 @@ LIBRARY = (
     Mutant(
         "a norm of gradients adds up norms, not their squares",
         "nn/utils/clip_grad.py",
-        "norm = _norm(stack([cast(_norm(grad, power), dtype) for grad in grads]), power)",
-        "norm = _norm(stack([cast(_norm(grad, power), dtype) for grad in grads]), 1.0)",
+        "norm = _norm(stack([cast(_norm(t, power), dtype) for t in wide]), power)",
+        "norm = _norm(stack([cast(_norm(t, power), dtype) for t in wide]), 1.0)",
         ("nn/test_clip_grad.py",),
     ),
     Mutant(

@@ -66,8 +66,8 @@ RUNTIME = (
     Mutant(
         "a detached tensor shares its memory unseen",
         "tensor.py",
-        "            result._shared = True\n        else:\n            result._base",
-        "            result._shared = False\n        else:\n            result._base",
+        "            self._shared = True\n        else:\n",
+        "            self._shared = False\n        else:\n",
         (
             "tensor/test_creation.py",
             "compiler/test_repeated_calls.py",
