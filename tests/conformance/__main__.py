@@ -54,6 +54,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="names that contain this; the page is not written then")
     parser.add_argument("--resume", type=Path, help="a file of what is done: an interrupted run goes on from it")
+    parser.add_argument("--written", action="store_true", help="walk nothing; write the page from --resume alone")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many work at once")
     options = parser.parse_args()
     names = [("op", n) for n in ops.NAMES] + [("layer", n) for n in modules.NAMES]
@@ -63,6 +64,8 @@ def main() -> int:
         if (kind, name) in rows:
             rows[kind, name] += row
     subjects = [(*key, dtype) for key in rows for dtype in BOUNDS if (*key, dtype) not in done]
+    left = {f"{name}, {dtype}" for _, name, dtype in subjects} if options.written else set()
+    subjects = [] if options.written else subjects
     subjects.sort(key=lambda s: not any(part in s[1] for part in LONGEST))
     begun = time.monotonic()
     for (kind, name, dtype), row in results(subjects, min(options.processes, max(len(subjects), 1))):
@@ -81,7 +84,7 @@ def main() -> int:
         print(f"{what}: {count}")
     print(f"took {(time.monotonic() - begun) / 60:.0f} minutes in {options.processes} processes")
     if not options.only:
-        PAGE.write_text(page(*found, ops.MEANINGS))
+        PAGE.write_text(page(*found, ops.MEANINGS, left))
     return 1 if any(r.failed or r.untyped for r in rows.values()) else 0
 
 

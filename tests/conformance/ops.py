@@ -84,6 +84,11 @@ def compared(name: str, dtype: Any = torch.float64) -> list[Pair]:
     return [(f, s) for f, s in cleaned(name, dtype) if not refusal(name, s) and not randomness(name, s)]
 
 
+def some(names: list[str], first: int) -> list[str]:
+    """Every eighth name, for tests that must be quick: tests of one kind begin at another name than the next."""
+    return names if ALL_SAMPLES else names[first::8]
+
+
 def spread(found: list[Any], count: int) -> list[Any]:
     """Up to ``count`` samples from first to last, for tests that must be quick."""
     return found if ALL_SAMPLES else found[:: -(-len(found) // count)] if found else []

@@ -57,14 +57,17 @@ def reasons(rows: list[Row], title: str, kind: str) -> list[str]:
     return ["", f"## {title}", "", *table(("", "samples", "reason"), found)] if found else []
 
 
-def page(ops: list[Row], layers: list[Row], meanings: dict[tuple[str, str], str]) -> str:
-    """The whole page; ``meanings`` says why a wrong use of PyTorch's is none here."""
+def page(ops: list[Row], layers: list[Row], meanings: dict[tuple[str, str], str], left: set[str]) -> str:
+    """The whole page; ``meanings`` says why a wrong use of PyTorch's is none here, ``left`` what was not walked."""
     rows = [*ops, *layers]
     lines = [INTRODUCTION.format(version=torch.__version__.split("+")[0]), *table(("", ""), summary(ops, layers))]
     failed = [f"- `{r.name}`: {text}" for r in rows for text in r.failed]
     failed += [f"- `{r.name}`: {text}" for r in rows for text in r.untyped]
     if failed:
         lines += ["## Failed", "", *failed, ""]
+    if left:
+        names = ", ".join(f"`{n}`" for n in sorted(left))
+        lines += ["## Not walked", "", f"The run was interrupted; these are missing from the counts: {names}.", ""]
     lines += reasons(rows, "Refused", "refused")
     lines += reasons(rows, "Apart", "apart")
     accepted = [
