@@ -205,8 +205,7 @@ class _Arranger:
         near = self._near(moved_other)
         moved, cut, weights = vector, None, None
         if slide is not None and not slide.gradient:
-            # The weights themselves, read only for what is not finite, stay as they lie.
-            weights = self._for_winograd(vector, wish, slide, near)
+            moved, weights = self._for_winograd(vector, wish, slide, near)
             slide = None if weights is None else slide
         if weights is None:
             moved, cut = self._in_vectors(spec, vector, wish, slide is not None, near)
@@ -244,16 +243,27 @@ class _Arranger:
         order = operand_order(vector, wish.load_dim, near)
         return self._moved(vector, Layout(home.shape, order, home.low, home.high)), None
 
-    def _for_winograd(self, vector: Load, wish: Wanted, slide: Slide, near: Mapping[Axis, int]) -> Node | None:
-        """The weights as Winograd's algorithm reads them; None if they are not read as its window says."""
+    def _for_winograd(
+        self, vector: Load, wish: Wanted, slide: Slide, near: Mapping[Axis, int]
+    ) -> tuple[Load, Node | None]:
+        """The weights themselves, and as Winograd's algorithm reads them; None if they are not read as its window says.
+
+        What is not finite is computed from the weights themselves. Parameters stay as they lie. What is updated in this
+        run is read from the panels: a convolution that needed the weights would make their update wait for it.
+        """
         node = vector.source
         assert isinstance(node, Node)
         width = tile_width(wish.vector.extent, node.dtype, self.target, slides=True)
         pieces = pieces_of(vector, wish.load_dim, near)
         first = first_panel(vector.index[wish.load_dim], wish.vector, width)
         if first is None or not is_filter(slide, first, ceil(wish.vector.extent / width), pieces):
-            return None
-        return self._transformed(self._panels(vector, wish.load_dim, pieces, width), slide.flip)
+            return vector, None
+        panels = self._panels(vector, wish.load_dim, pieces, width)
+        transformed = self._transformed(panels, slide.flip)
+        if node in self.parameters:
+            return vector, transformed
+        position = vector.index[wish.load_dim]
+        return of_panels(panels, pieces, position // width, position % width), transformed
 
     def _transformed(self, weights: Node, flip: bool) -> Node:
         """Weights in panels, transformed for Winograd's algorithm."""

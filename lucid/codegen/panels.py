@@ -26,7 +26,7 @@ def cut_into(vector: Axis, width: int) -> Cut | None:
     return Axis(f"{vector.name}o", vector.extent // width), Axis(f"{vector.name}i", width)
 
 
-def of_panels(panels: Node, pieces: Sequence[Piece], panel: Expr, lane: Axis) -> Load:
+def of_panels(panels: Node, pieces: Sequence[Piece], panel: Expr, lane: Expr) -> Load:
     return Load(panels, panels.type, [panel, *(p.position for p in pieces), lane])
 
 

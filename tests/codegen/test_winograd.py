@@ -39,12 +39,13 @@ def layer(x: Array, w: Array, b: Array, padding: int, **more: Any) -> tuple[Grap
     return Graph(nodes, [relu(add(y, reshape(nodes[2], shape=(1, b.size, 1, 1))))]), nodes[1:]
 
 
-def convolved(x: Array, w: Array, padding: int, **more: Any) -> Array:
+def convolved(x: Array, w: Array, padding: int, hoisted: bool = True, **more: Any) -> Array:
     """The compiled convolution, by Winograd's algorithm."""
     nodes = [input_node(type_of(a)) for a in (x, w)]
     graph = Graph(nodes, [conv2d(*nodes, **attributes(padding, **more))])
-    assert schedules(graph, nodes[1:], Target.host())
-    (result,) = build(graph, parameters=nodes[1:])([x, w])
+    parameters = nodes[1:] if hoisted else []
+    assert schedules(graph, parameters, Target.host())
+    (result,) = build(graph, parameters=parameters)([x, w])
     return result
 
 
@@ -205,15 +206,18 @@ def test_what_is_not_finite_stays_where_it_is() -> None:
     assert (np.abs(got - exact) <= error)[finite].all()
 
 
+@pytest.mark.parametrize("hoisted", [True, False])
 @pytest.mark.parametrize(("outputs", "dilation", "groups"), [(40, (1, 1), 1), (64, (1, 1), 2), (32, (2, 3), 1)])
-def test_what_is_not_finite_stays_in_its_group(outputs: int, dilation: tuple[int, int], groups: int) -> None:
+def test_what_is_not_finite_stays_in_its_group(
+    outputs: int, dilation: tuple[int, int], groups: int, hoisted: bool
+) -> None:
     rng = np.random.default_rng(3)
     x, w = (
         rng.standard_normal((1, 32, 20, 21), np.float32),
         rng.standard_normal((outputs, 32 // groups, 3, 3), np.float32),
     )
     x[0, 3, 4, 5], x[0, 20, 11, 10] = np.inf, np.nan
-    got = convolved(x, w, 1, dilation=dilation, groups=groups)
+    got = convolved(x, w, 1, hoisted, dilation=dilation, groups=groups)
     with np.errstate(all="ignore"):
         want = conv2d.evaluate(x, w, **attributes(1, dilation, groups))
     np.testing.assert_array_equal(np.isnan(got), np.isnan(want))

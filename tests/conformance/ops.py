@@ -74,7 +74,9 @@ def function_of(name: str) -> Callable[..., Any]:
     if name in FUNCTIONS:
         return FUNCTIONS[name]
     if hasattr(lucid, name.split(".", 1)[0]):
-        return functools.reduce(getattr, name.split("."), lucid)
+        found = functools.reduce(getattr, name.split("."), lucid)
+        if callable(found):  # ``lucid.double`` is a dtype, and the method what is meant
+            return found  # type: ignore[no-any-return]  # some function
     attribute = getattr(lucid.Tensor, name)
     return attribute.fget if isinstance(attribute, property) else attribute
 

@@ -254,7 +254,12 @@ def test_observers_see_every_pass() -> None:
         seen.append((name, len(before), len(after)))
 
     DEFAULT(graph, observe)
-    assert seen == [("simplify", 3, 1), ("fold", 1, 1), ("simplify", 1, 1), ("cse", 1, 1)]
+    assert seen == [("simplify", 3, 1), ("fold", 1, 1), ("cse", 1, 1), ("simplify", 1, 1), ("cse", 1, 1)]
+
+
+def test_what_becomes_equal_is_simplified() -> None:
+    text = ("%x: f32[2]", "%0 = neg(%x) : f32[2] %1 = neg(%x) : f32[2] %2 = maximum(%0, %1) : f32[2] return %2")
+    assert body(DEFAULT(graph_of(*text))) == ["%0 = neg(%x) : f32[2]", "return %0"]
 
 
 class _Breaks:

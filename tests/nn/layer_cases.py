@@ -217,6 +217,8 @@ CASES: dict[str, list[Case]] = {
     "TripletMarginLoss": [of(lambda: nn.TripletMarginLoss(swap=True), ROWS, ROWS, ROWS)],
     "TripletMarginWithDistanceLoss": [of(nn.TripletMarginWithDistanceLoss, ROWS, ROWS, ROWS)],
     # --- functions without a layer ---
+    "functional.affine_grid": [calling(lambda theta: F.affine_grid(theta, (2, 4, 3, 5)), (2, 2, 3))],
+    "functional.grid_sample": [calling(F.grid_sample, IMAGE, Between((2, 3, 2, 2)))],
     "functional.gumbel_softmax": [calling(lambda x: F.gumbel_softmax(x, tau=0.7), ROWS)],
     "functional.normalize": [calling(lambda x: F.normalize(x, p=3.0), ROWS)],
     "functional.pdist": [calling(F.pdist, ROWS)],

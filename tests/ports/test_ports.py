@@ -46,7 +46,8 @@ def test_a_program_for_pytorch_runs_on_lucid(name: str) -> None:
     def history(program: Any, compiled: bool) -> np.ndarray:
         return np.array(program.train({key: value.copy() for key, value in state.items()}, pictures(), compiled))
 
-    expected = history(theirs, False)
+    with torch.backends.__allow_nonbracketed_mutation():  # PyTorch's own tests, once imported, forbid flags
+        expected = history(theirs, False)
     np.testing.assert_allclose(history(ours, False), expected, rtol=2e-4, atol=1e-5)
     compiled = history(ours, True)  # without what compiled code has no hooks for, at the end
     np.testing.assert_allclose(compiled, expected[: len(compiled)], rtol=1e-3, atol=1e-5)

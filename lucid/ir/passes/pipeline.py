@@ -73,5 +73,5 @@ def _verify_step(name: str, before: Graph, after: Graph) -> None:
         raise IRError(f"after pass {name!r}: the graph's inputs or outputs are not what they were")
 
 
-#: What ``lucid.compile`` runs on every graph. Folding shows rules new constants, so simplification goes twice.
-DEFAULT = Pipeline((Simplify(), Fold(), Simplify(), CommonSubexpressions()), "default")
+#: What ``lucid.compile`` runs on every graph. Folding shows rules new constants, and what is computed once new equals.
+DEFAULT = Pipeline((Simplify(), Fold(), CommonSubexpressions(), Simplify(), CommonSubexpressions()), "default")
