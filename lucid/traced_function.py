@@ -179,9 +179,9 @@ class TracedFunction:
         for binding, _ in self.gradients:  # their memory takes the new ones, if nobody else has it
             binding.tensor(arguments)._grad = None
         results = self.forward(arrays, refresh, written if settled else None)
-        if self._simple:
-            return leaf_like(self._calls[0], results[0], here(_INSIDE))
         where = here(_INSIDE)
+        if self._simple:
+            return leaf_like(self._calls[0], results[0], where)
         tensors: list[Any] = [None] * self.results
         if self.program is not None:
             inputs = [self._record_of(b, arguments) for b in self.bindings]
