@@ -9,7 +9,7 @@ from lucid.eager import mode as tracing
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, IndexRangeError, ShapeError
 from lucid.functions.arguments import fail, int_of, number_of
 from lucid.functions.arithmetic import clamp_min
-from lucid.functions.comparison import where
+from lucid.functions.comparison import isfinite, where
 from lucid.functions.creation import arange, full, ones, zeros
 from lucid.functions.gathering import index_add, scatter_reduce
 from lucid.functions.indexing import take
@@ -75,8 +75,10 @@ def embedding(
 
 
 def _with_value(x: Tensor, value: Tensor) -> Tensor:
-    """``value``, which gets the gradient of ``x``."""
-    return value + (x - x.detach())
+    """``value``, which gets the gradient of ``x`` where that is finite."""
+    still = x.detach()
+    # Subtracted, 0.0 leaves the sign of a zero; an infinity minus itself would be NaN.
+    return value - where(isfinite(still), still - x, 0.0)
 
 
 def _frequencies(at: Tensor, table: Tensor) -> Tensor:
