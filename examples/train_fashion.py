@@ -6,7 +6,8 @@ The 60,000 images come with Debian's package dataset-fashion-mnist (or ``--root 
 on made-up images instead, to see that everything runs. ``--compare`` takes so many steps eagerly and compiled, and
 says how far the losses lie apart: in single precision, differences in the last bit grow from step to step, fast in a
 deep network, which ``--double`` tells from mistakes. He et al., arXiv:1512.03385, section 4.2; pictures are shifted by
-up to two pixels and mirrored at random.
+up to two pixels and mirrored at random. The learning rate grows from a thousandth of its highest value: the gradual
+warm-up of Goyal et al., arXiv:1706.02677.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def accuracy(model: nn.Module, data: TensorDataset) -> float:
 def recipe(model: nn.Module, steps: int, highest: float) -> tuple[Callable[..., lucid.Tensor], Callable[[], None]]:
     """The training step, and what moves the learning rate after it."""
     optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    scheduler = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=highest, total_steps=steps, pct_start=0.2)
+    cycle = optim.lr_scheduler.OneCycleLR(optimizer, highest, total_steps=steps, pct_start=0.2, div_factor=1000)
 
     def step(images: lucid.Tensor, labels: lucid.Tensor) -> lucid.Tensor:
         optimizer.zero_grad()
@@ -60,7 +61,7 @@ def recipe(model: nn.Module, steps: int, highest: float) -> tuple[Callable[..., 
         optimizer.step()
         return loss
 
-    return step, scheduler.step
+    return step, cycle.step
 
 
 def compare(model: nn.Module, batches: Iterable[tuple[lucid.Tensor, lucid.Tensor]], steps: int, highest: float) -> None:

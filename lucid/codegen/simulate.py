@@ -49,8 +49,10 @@ def simulate(program: Program, arrays: Sequence[Array], runs: int = 1) -> list[A
 
     for step in program.prologue:
         run(step)
+    # Some phases of a value may be written in the prologue, others later.
+    hoisted = {(s.node, 0) for step in program.prologue for s in step.spec.stores}
     for _ in range(runs):
-        born: set[tuple[Node, int]] = set()
+        born = set(hoisted)
         for steps, chain in program.runs():
             for image in range(1 if chain is None else chain.images):
                 memory["scratch"] = np.full(0 if chain is None else program.chains[chain].size, 0xFF, np.uint8)

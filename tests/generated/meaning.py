@@ -105,7 +105,8 @@ def _meaning(node: Node, inputs: Sequence[Meaning], rng: np.random.Generator) ->
             known = False
         return Meaning(_run(node, [_narrow(v, x) for v, x in zip(values, node.inputs, strict=True)]), known=known)
     value = _wide(_evaluate(node, wide))
-    largest = max((np.abs(v[np.isfinite(v)]).max(initial=0) for v in (*wide, value)), default=0)
+    passed = [_magnitude(node, wide)] if name == "prod" else []  # it may overflow on the way to a zero
+    largest = max((np.abs(v[np.isfinite(v)]).max(initial=0) for v in (*wide, value, *passed)), default=0)
     known = known and largest < _LARGE
     error = _error(node, wide, value)
     moved = tuple(
@@ -137,8 +138,10 @@ def _moved(value: Array, error: Array, rng: np.random.Generator) -> Array:
 
 
 def _magnitude(node: Node, wide: Sequence[Array]) -> Array:
-    """The sum of the sizes of what is added."""
+    """The sum of the sizes of what is added; of what is multiplied, the most that some of it may come to."""
     sizes = [np.where(np.isfinite(v), np.abs(v), 0) if is_float(v.dtype) else v for v in wide]
+    if node.op.name == "prod":
+        sizes = [np.maximum(v, 1) for v in sizes]
     if node.op.name == "squared_deviations":
         largest = max((float(v.max(initial=0)) for v in sizes), default=0.0)
         return np.full(node.shape, 4 * largest**2 * max(v.size for v in sizes))
