@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from lucid.eager import leaf, live_scalar
+from lucid.eager import leaf, live_scalar, mode
 from lucid.errors import ArgumentError, ArgumentTypeError, GradientError, TraceError
 from lucid.functions.arguments import fail
 from lucid.grad_modes import enable_grad, no_grad
@@ -20,6 +20,7 @@ from lucid.ir.types import DType
 from lucid.nn.module import clear_grad, register_hook
 from lucid.nn.registry import join
 from lucid.optim import saving
+from lucid.optim.moving import Moving, Programs
 from lucid.tensor import HookHandle, Tensor
 
 #: The parameters of one group under ``"params"``, and its hyperparameters by name.
@@ -80,6 +81,7 @@ class Optimizer:
         self.state: dict[Tensor, State] = {}
         self._before_step: dict[int, Callable[..., object]] = {}
         self._after_step: dict[int, Callable[..., object]] = {}
+        self._programs = Programs(self, self._update_all)
         self.check({"params": [], **self.defaults})
         if isinstance(params, Tensor | Mapping | str) or not isinstance(params, Iterable):
             fail(
@@ -190,16 +192,32 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         with no_grad():
-            for k, group in enumerate(self.param_groups):
-                live: dict[DType, _Live] = {}
-                for p in group["params"]:
-                    grad = p.grad
-                    if grad is None:
-                        continue
-                    if p.dtype not in live:
-                        live[p.dtype] = _Live(self, k, p.dtype)
-                    self.update(p, grad.detach(), self._state_of(p, group), group, live[p.dtype])
+            moving = [
+                Moving(k, p) for k, group in enumerate(self.param_groups) for p in group["params"] if p.grad is not None
+            ]
+            for k, p in moving:
+                self._state_of(p, self.param_groups[k])
+            if mode.trace is None and self._programs.pay(moving):
+                self._programs(moving)
+            else:
+                self._update_all(moving)
         return loss
+
+    def _update_all(self, moving: Sequence[Moving]) -> None:
+        """Update these parameters and their state."""
+        live: dict[tuple[int, DType], _Live] = {}
+        for k, p in moving:
+            if (k, p.dtype) not in live:
+                live[k, p.dtype] = _Live(self, k, p.dtype)
+            grad: Any = p.grad
+            self.update(p, grad.detach(), self.state[p], self.param_groups[k], live[k, p.dtype])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without machine code."""
+        return {name: value for name, value in self.__dict__.items() if name != "_programs"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _programs=Programs(self, self._update_all))
 
     def register_step_pre_hook(self, hook: Callable[[Any, tuple[Any, ...], dict[str, Any]], object]) -> HookHandle:
         """Call ``hook(optimizer, args, kwargs)`` before each step; in a compiled one, while it is traced."""
