@@ -81,6 +81,18 @@ def copy_spec(source: Node, target: Node) -> KernelSpec:
     return KernelSpec(out, (Store(target, out, Load(source, source.type, out)),), (target,))
 
 
+def _order_of_parts(spec: KernelSpec, orders: Mapping[Node, tuple[int, ...]]) -> tuple[int, ...] | None:
+    """How the parts lie of which the kernel makes a total: the total should, too. None if it does something else."""
+    (store, *others) = spec.stores
+    parts = store.value.body if isinstance(store.value, Reduce) else None
+    if others or not isinstance(parts, Load) or parts.fill is not None or not isinstance(parts.source, Node):
+        return None
+    order = orders.get(parts.source)
+    if order is None or not all(isinstance(i, Axis) and i in parts.index for i in store.index):
+        return None
+    return tuple(sorted(range(len(store.index)), key=lambda d: order.index(parts.index.index(store.index[d]))))
+
+
 class _Arranger:
     def __init__(
         self, fixed: Mapping[Node, Layout], outputs: Collection[Node], parameters: Collection[Node], target: Target
@@ -173,6 +185,10 @@ class _Arranger:
                     assert isinstance(source, Node)
                     low, high = self.halos.get(source, halo)
                     self.halos[source] = tuple(map(max, low, halo[0])), tuple(map(max, high, halo[1]))
+        for spec in specs:
+            node = spec.stores[0].node
+            if node not in orders and (order := _order_of_parts(spec, orders)) is not None:
+                orders[node] = order
         for node in {store.node for s in specs for store in s.stores}.difference(self.outputs):
             self.layouts[node] = self._home(node, orders.get(node, default_order(len(node.shape))))
 

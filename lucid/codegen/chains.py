@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from lucid.codegen.layout import Layout
 from lucid.codegen.sequence import root
@@ -162,6 +163,88 @@ def _follows(
         written.update(root(over, x.node) for x in s.stores)
         whole.update(root(over, x) for x in s.sources if x not in at.by_image)
     return not written & whole
+
+
+#: Kernels among which more of a chain is looked for.
+_REACH = 48
+
+
+def brought_together(
+    specs: Sequence[KernelSpec],
+    needs: Sequence[frozenset[int]],
+    layouts: Mapping[Node, Layout],
+    over: Mapping[Node, Node],
+    suits: Callable[[KernelSpec, Link], bool],
+    pays: Callable[[Sequence[KernelSpec], Collection[Node]], bool],
+    kept: Collection[Node],
+    small: Callable[[KernelSpec], bool],
+) -> list[KernelSpec]:
+    """The kernels in an order that gives longer chains: what uses an image that was just made or read comes next, and
+    what that needs besides, such as weights in another order, before the chain.
+
+    Args:
+        specs: in an order that could be run.
+        needs: the numbers of the kernels that must have run before each, directly.
+        over: value to the value whose memory it is written over.
+        suits, pays, kept: as of ``chains_of``.
+        small: whether a kernel's results are small enough to be made early.
+    """
+    touching: dict[Node, set[int]] = {}
+    for k, spec in enumerate(specs):
+        for x in (*spec.sources, *(s.node for s in spec.stores)):
+            touching.setdefault(root(over, x), set()).add(k)
+
+    def local(chain: Sequence[int]) -> list[Node]:
+        made = dict.fromkeys(s.node for k in chain for s in specs[k].stores)
+        return [x for x in made if root(over, x) not in kept and touching[root(over, x)] <= {*chain}]
+
+    links = [link if link is not None and suits(s, link) else None for s in specs for link in (link_of(s, layouts),)]
+    left = dict.fromkeys(range(len(specs)))
+    result: list[int] = []
+    while left:
+        first = next(iter(left))
+        link = links[first]
+        chain = [first]
+        early: list[int] = []
+        if link is not None:
+            at, touched = [link], set(link.by_image)
+            beside: set[int] = set()  # may run before the chain
+            for k in islice(left, 1, _REACH):
+                missing = (needs[k] & left.keys()).difference(chain, early)
+                link = links[k]
+                wanted = _with_needs(missing, needs, beside) if missing <= beside else None
+                before = [specs[j] for j in chain]
+                if (
+                    link is not None
+                    and wanted is not None
+                    and touched & link.by_image
+                    and all(small(specs[j]) for j in wanted)
+                    and _follows(specs[k], link, before, at, over)
+                ):
+                    chain.append(k)
+                    at.append(link)
+                    touched |= link.by_image
+                    early += sorted(wanted)
+                    beside -= wanted
+                elif wanted is not None and needs[k].isdisjoint(chain):
+                    beside.add(k)
+        if not pays([specs[k] for k in chain], local(chain)):
+            early, chain = [], [first]
+        for k in (*early, *chain):
+            result.append(k)
+            del left[k]
+    return [specs[k] for k in result]
+
+
+def _with_needs(kernels: Collection[int], needs: Sequence[frozenset[int]], among: Collection[int]) -> set[int]:
+    """The kernels and what they need, directly or not, among some."""
+    found, stack = set[int](), [*kernels]
+    while stack:
+        k = stack.pop()
+        if k not in found:
+            found.add(k)
+            stack.extend(j for j in needs[k] if j in among)
+    return found
 
 
 def inside(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from lucid.codegen.fuse import is_contraction
 from lucid.codegen.spec import KernelSpec, Store
 from lucid.ir.expr import Axis, Expr, Load, Reduce, free_axes, index, rewrite, substitute, walk
 from lucid.ir.graph import Node, input_node
@@ -123,10 +124,11 @@ def _split(
     for e, part in zip(group, parts, strict=True):
         combined = _combined(e, part, cuts, free)
         nested = any(outer is not e and any(x is e for x in walk(outer)) for outer in reductions)
-        if whole and not nested:
+        # Many parts of a sum of products are whole kernels' work, and may lie in another order than its total.
+        if whole and not nested and not (is_contraction(e) and isinstance(combined, Reduce)):
             results[e] = combined
             continue
-        # Read by more than one result, or inside another reduction: combined once, by a kernel of its own.
+        # Or read by more than one result, or inside another reduction: combined once, by a kernel of its own.
         total = input_node(TensorType(tuple(a.extent for a in free), e.dtype), part.where)
         totals.append(Store(total, tuple(free), combined))
         results[e] = Load(total, total.type, tuple(free))

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from lucid.codegen.access import Placed, place
 from lucid.codegen.arrange import alias, arrange, copy_spec
-from lucid.codegen.chains import Chain, Link, chains_of, inside, layouts_of_one, link_of, one_image
+from lucid.codegen.chains import Chain, Link, brought_together, chains_of, inside, layouts_of_one, link_of, one_image
 from lucid.codegen.fuse import fuse
 from lucid.codegen.layout import Layout
 from lucid.codegen.loops import Kernel
@@ -214,7 +214,8 @@ class _Generator:
         early, specs = self._split_prologue(specs)
         specs = merge_siblings(specs, self.layouts, self.outputs, self.contractions)
         updates = {outputs[k]: self.graph.inputs[i] for k, i in self.in_place.items() if outputs[k].type.size}
-        specs, over = sequence(specs, self.outputs, updates)
+        specs, needs, over = sequence(specs, self.outputs, updates)
+        specs = self._brought_together(specs, needs, over)
         in_place = {k: i for k, i in self.in_place.items() if outputs[k] in over}
         passing = {s.node for spec in specs for s in spec.stores} - self.outputs
         reused = reuse(specs, passing, self._alike)
@@ -253,16 +254,27 @@ class _Generator:
             specs.append(copy_spec(node, copy))
         return copy
 
+    def _suits_chain(self, spec: KernelSpec, link: Link) -> bool:
+        return suits_chain(spec, link, self.layouts, self.target)
+
+    def _chain_pays(self, specs: Sequence[KernelSpec], local: Collection[Node]) -> bool:
+        return chain_pays(specs, local, self.layouts, self.target)
+
+    def _brought_together(
+        self, specs: list[KernelSpec], needs: Sequence[frozenset[int]], over: Mapping[Node, Node]
+    ) -> list[KernelSpec]:
+        """The kernels, with those of a chain next to each other."""
+
+        def small(spec: KernelSpec) -> bool:
+            return sum(self._bytes(s.node) for s in spec.stores) <= self.target.l2
+
+        return brought_together(
+            specs, needs, self.layouts, over, self._suits_chain, self._chain_pays, self.outputs, small
+        )
+
     def _chains(self, specs: list[KernelSpec], over: Mapping[Node, Node]) -> list[Chain]:
         """The kernels that run by image."""
-
-        def suits(spec: KernelSpec, link: Link) -> bool:
-            return suits_chain(spec, link, self.layouts, self.target)
-
-        def pays(specs: Sequence[KernelSpec], local: Collection[Node]) -> bool:
-            return chain_pays(specs, local, self.layouts, self.target)
-
-        return chains_of(specs, self.layouts, over, suits, pays, self.outputs)
+        return chains_of(specs, self.layouts, over, self._suits_chain, self._chain_pays, self.outputs)
 
     # --- kernels ---
 

@@ -8,6 +8,7 @@ made just before it is read. Knows kernels by what they read and store; neither 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from lucid.codegen.spec import KernelSpec
 from lucid.errors import IRError
@@ -15,10 +16,18 @@ from lucid.ir.expr import Reduce, loads, walk
 from lucid.ir.graph import Node
 
 
-def sequence(
-    specs: Sequence[KernelSpec], outputs: Collection[Node], updates: Mapping[Node, Node]
-) -> tuple[list[KernelSpec], dict[Node, Node]]:
-    """The kernels in the order they run, and those of ``updates`` that are safe in place.
+class Sequenced(NamedTuple):
+    """Kernels in the order they run."""
+
+    specs: list[KernelSpec]
+    #: What must have run before each, directly.
+    needs: list[frozenset[int]]
+    #: The updates that are safe in place.
+    over: dict[Node, Node]
+
+
+def sequence(specs: Sequence[KernelSpec], outputs: Collection[Node], updates: Mapping[Node, Node]) -> Sequenced:
+    """The kernels in the order they run.
 
     Args:
         specs: in an order that could be run.
@@ -27,7 +36,10 @@ def sequence(
     """
     order = _Order(specs)
     safe = {node: source for node, source in updates.items() if order.overwrite(node, source)}
-    return [specs[k] for k in order.run(outputs)], safe
+    found = order.run(outputs)
+    place = {k: at for at, k in enumerate(found)}
+    needs = [frozenset(place[j] for j in order.before[k]) for k in found]
+    return Sequenced([specs[k] for k in found], needs, safe)
 
 
 class _Order:

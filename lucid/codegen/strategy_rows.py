@@ -23,6 +23,9 @@ MOST_BLOCKS = 64
 #: Elements of the smallest block of a reduction: some microseconds of work.
 SMALLEST_BLOCK = 16_000
 
+#: Elements of an image that are read for each result of its part of a sum over a batch, and of the smallest image.
+IMAGE_SHARE, SMALLEST_SUMMED = 8, 2_000
+
 #: A reduction with more results than this is shared among threads by its results.
 MOST_RESULTS = 512
 
@@ -47,14 +50,30 @@ def blocks_of(reduce: Reduce) -> int:
     free = free_axes(reduce)
     results = prod(a.extent for a in free)
     length = prod(a.extent for a in reduce.axes)
+    images = _images(reduce, results)
     if is_contraction(reduce):
-        return gradient_parts(reduce, results, length)
+        return max(gradient_parts(reduce, results, length), images)
     if results > MOST_RESULTS and (not _over_rows(reduce) or _beside_rows(reduce, free) >= FEWEST_ROWS):
         return 1
     if results >= FEWEST_ROWS and length <= LONGEST_ROW and all(_outermost(x.index, free) for x in loads(reduce.body)):
         return 1
     # The parts are stored: few beside what is read.
-    return max(1, min(MOST_BLOCKS, results * length // SMALLEST_BLOCK, length // 64))
+    return max(1, images, min(MOST_BLOCKS, results * length // SMALLEST_BLOCK, length // 64))
+
+
+def _images(reduce: Reduce, results: int) -> int:
+    """How many images a sum over a batch and their pixels has, if a part for each is little beside what is read of one.
+
+    Such a kernel runs an image at a time, after those that make the image.
+    """
+    batch, summed = reduce.axes[0], {*reduce.axes}
+    read = [x for x in dict.fromkeys(loads(reduce.body)) if any(summed & free_axes(i) for i in x.index)]
+    if batch.extent < 2 or not read or any(len(x.index) < 3 or x.index[0] != batch for x in read):
+        return 1
+    sizes = [x.type.size // batch.extent for x in read]
+    # Sums of one image are cut alike whatever else they read of it, so that one kernel makes them.
+    one = sum(sizes) if is_contraction(reduce) else max(sizes)
+    return batch.extent if one >= max(IMAGE_SHARE * results, SMALLEST_SUMMED) else 1
 
 
 def _over_rows(reduce: Reduce) -> bool:

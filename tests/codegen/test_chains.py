@@ -10,16 +10,17 @@ import pytest
 
 from lucid import ops
 from lucid.autodiff import gradients
-from lucid.codegen.chains import chains_of, inside, layouts_of_one, link_of, one_image
+from lucid.codegen.chains import brought_together, chains_of, inside, layouts_of_one, link_of, one_image
 from lucid.codegen.fuse import fuse
 from lucid.codegen.layout import Layout
 from lucid.codegen.predict import work_of_step
 from lucid.codegen.program import Program, generate
-from lucid.codegen.schedule import Naive, Schedule
+from lucid.codegen.schedule import Naive, Schedule, WinogradGradient
 from lucid.codegen.simulate import simulate
-from lucid.codegen.spec import KernelSpec
+from lucid.codegen.spec import KernelSpec, Store
 from lucid.codegen.strategy_chains import chain_pays, suits_chain
 from lucid.codegen.target import Target
+from lucid.ir.expr import Expr, Load, Reduce, axes
 from lucid.ir.graph import Graph, Node, input_node
 from lucid.ir.interpreter import evaluate
 from lucid.ir.types import TensorType, float32, int64
@@ -78,7 +79,7 @@ def net(images: int, size: int = 8) -> Graph:
 
 def arrays_of(graph: Graph) -> list[np.ndarray]:
     rng = np.random.default_rng(5)
-    return [(rng.standard_normal(n.shape) / 4).astype(np.float32) for n in graph.inputs]
+    return [np.asarray(rng.standard_normal(n.shape) / 4, np.float32) for n in graph.inputs]
 
 
 def generated(graph: Graph) -> Program:
@@ -195,6 +196,83 @@ def test_batches_of_different_size_are_not_one_chain() -> None:
     a, b = ops.max_pool2d(ops.max_pool2d(x, **POOL), **POOL), ops.max_pool2d(ops.max_pool2d(y, **POOL), **POOL)
     graph = Graph([x, y], [a, b])
     assert sorted(c.images for c in every(specs_of(graph), {a, b})) == [4, 6]
+
+
+# --- in which order ---
+
+
+def adding(result: Node, *operands: Node) -> KernelSpec:
+    """The kernel that adds up operands; those without images are weights of all of them."""
+    out = axes("i", result.shape)
+    read: list[Expr] = [Load(x, x.type, out if x.shape == result.shape else out[1:]) for x in operands]
+    return KernelSpec(out, (Store(result, out, sum(read[1:], read[0])),), (result,))
+
+
+@pytest.mark.parametrize("pays", [True, False])
+def test_what_uses_an_image_comes_next_if_that_pays(pays: bool) -> None:
+    """What else uses it waits; small weights that the chain needs are made before it, large ones are not."""
+    image, weight = (4, 3, 6, 6), (3, 6, 6)
+    x, y, z, late, apart = (value(*image) for _ in range(5))
+    w, small, large, total = (value(*weight) for _ in range(4))
+    batch, *rest = axes("n", image)
+    summed = Store(total, tuple(rest), Reduce("sum", [batch], Load(y, y.type, (batch, *rest))))
+    specs = [
+        adding(y, x),
+        KernelSpec(tuple(rest), (summed,), (total,)),  # mixes images
+        adding(small, w),
+        adding(large, w),
+        adding(z, y, small),
+        adding(late, y, large),
+        adding(apart, z, total),
+    ]
+    layouts = plain_layouts(specs)
+    needs = [frozenset(), *map(frozenset, ([0], [], [], [0, 2], [0, 3], [4, 1]))]
+    ordered = brought_together(
+        specs, needs, layouts, {}, lambda *_: True, lambda *_: pays, {apart, late},
+        lambda spec: spec.stores[0].node is not large,
+    )  # fmt: skip
+    names = {y: "y", total: "total", small: "small", large: "large", z: "z", late: "late", apart: "apart"}
+    expected = "small y z total large late apart" if pays else "y total small large z late apart"
+    assert " ".join(names[s.stores[0].node] for s in ordered) == expected
+
+
+def training(images: int, size: int) -> Graph:
+    """Gradients of two convolutions with biases and pooling between them, in one graph with their loss."""
+    x, first, second = value(images, 3, size, size), value(16, 3, 3, 3), value(32, 16, 3, 3)
+    a, b = value(16, 1, 1), value(32, 1, 1)
+    y = ops.relu(conv(x, first) + a)
+    y = ops.max_pool2d(ops.relu(conv(y, second) + b), **POOL)
+    loss = ops.sum(y * y, axes=(0, 1, 2, 3), keepdims=False)
+    weights = [first, second, a, b]
+    seed = value()
+    found = gradients([loss], weights, [seed])
+    return Graph([x, *weights, seed], [loss, *(d for d in found if d is not None)])
+
+
+def test_all_gradients_of_an_image_are_computed_while_it_is_near() -> None:
+    """Weights' and biases' too, in parts that are added up at the end: no gradient of all images is ever stored."""
+    graph = training(8, 32)
+    program = generate(graph, AVX512)
+    chain = max(program.chains, key=lambda c: c.last)
+    steps = program.steps[chain.first : chain.last]
+    assert sum(isinstance(s.schedule, WinogradGradient) for s in steps) == 1
+    assert all(s.by_image for s in steps)
+    parts = [s.spec.stores[0].node.shape for s in steps if "grad" in s.spec.name or "sum" in s.spec.name]
+    assert {(8, 32, 16, 3, 3), (8, 16, 3, 3, 3)} <= {*parts}
+    assert {(shape[0], shape[-1]) for shape in parts if len(shape) < 4} >= {(8, 32), (8, 16)}
+    largest = 8 * 32 * 32 * 32 * 4
+    assert program.arena.size < largest
+    arrays = arrays_of(graph)
+    exact = evaluate(graph, arrays)
+    for got, want in zip(build(graph)(arrays), exact, strict=True):
+        assert np.abs(got - want).max() <= 1e-4 * max(1e-3, np.abs(want).max())
+
+
+def test_weights_of_many_elements_are_not_given_a_part_for_each_image() -> None:
+    x, w, g = value(8, 64, 8, 8), value(64, 64, 3, 3), value(8, 64, 8, 8)
+    grad = ops.conv2d_weight_grad(x, g, kernel_size=(3, 3), padding=SIDES, **PLAIN)
+    steps = generate(Graph([x, w, g], [grad]), AVX512).steps
+    assert not any(s.by_image for s in steps)
 
 
 # --- when it pays ---

@@ -221,7 +221,7 @@ def test_a_variance_is_cut_twice() -> None:
     steps = generate(Graph([x], [y, total]), Target.of("avx512")).steps
     assert len(steps) == 4  # the mean and the total are stored by one kernel
     steps = generate(Graph([x], [y]), Target.of("avx512")).steps
-    assert [s.spec.stores[0].node.shape for s in steps] == [(32, 8), (8,), (32, 8), (8,)]
+    assert [s.spec.stores[0].node.shape for s in steps] == [(64, 8), (8,), (64, 8), (8,)]
 
 
 def test_column_sums_hold_vectors_side_by_side() -> None:
