@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from lucid.devices import wanted_dtype
-from lucid.eager import apply
+from lucid.eager import Recorded, apply
 from lucid.errors import ArgumentTypeError
 from lucid.functions import (
     arranging,
@@ -28,7 +28,7 @@ from lucid.functions import (
     reductions,
     scans,
 )
-from lucid.functions.arguments import fail
+from lucid.functions.arguments import fail, shown
 from lucid.inplace import InPlace, take_value
 from lucid.ir.graph import OPS
 from lucid.ir.types import as_dtype, bool_, float16, float32, float64, int32, int64
@@ -51,6 +51,25 @@ _UNARY_UFUNCS: dict[str, Any] = {
     "floor": elementwise.floor, "ceil": elementwise.ceil, "rint": elementwise.round, "isnan": elementwise.isnan,
     "isinf": elementwise.isinf, "isfinite": elementwise.isfinite, "logical_not": elementwise.logical_not,
 }  # fmt: skip
+
+
+def _reflected(name: str, method: str) -> Callable[[Any, Any], Tensor]:
+    """``other + self``, and so on. Python gives it a tensor as ``self``; a call by name may give it anything."""
+
+    def operator(self: Any, other: Any) -> Tensor:
+        if not isinstance(self, Recorded):
+            fail(
+                ArgumentTypeError(
+                    f"self={shown(self)} must be a tensor, but it is of type {type(self).__name__}",
+                    op=method,
+                    hint="write the operator between the operands, or make a tensor of it with lucid.tensor",
+                )
+            )
+        return self._binary(name, other, True)  # type: ignore[return-value]  # Tensor is the only subclass users meet
+
+    operator.__name__ = method
+    operator.__qualname__ = f"Methods.{method}"
+    return operator
 
 
 class Methods(InPlace):
@@ -100,6 +119,20 @@ class Methods(InPlace):
 
     def __pow__(self, other: Any) -> Tensor:
         return elementwise.pow(self, other)
+
+    __radd__ = _reflected("add", "__radd__")
+    __rsub__ = _reflected("sub", "__rsub__")
+    __rmul__ = _reflected("mul", "__rmul__")
+    __rtruediv__ = _reflected("div", "__rtruediv__")
+    __rfloordiv__ = _reflected("floordiv", "__rfloordiv__")
+    __rmod__ = _reflected("mod", "__rmod__")
+    __rpow__ = _reflected("pow", "__rpow__")
+    __rmatmul__ = _reflected("matmul", "__rmatmul__")
+    __rand__ = _reflected("bitwise_and", "__rand__")
+    __ror__ = _reflected("bitwise_or", "__ror__")
+    __rxor__ = _reflected("bitwise_xor", "__rxor__")
+    __rlshift__ = _reflected("left_shift", "__rlshift__")
+    __rrshift__ = _reflected("right_shift", "__rrshift__")
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]  # elementwise, as in NumPy
         return self._compare("eq", other)
