@@ -286,6 +286,9 @@ def _extreme(name: str, x: Any, dim: Any, keepdim: bool, axis: Any, keepdims: bo
         return apply(OPS[name], x, **_arguments(name, x, axis, keepdims, dim, keepdim))
     k = axis_of(name, dim, builtins.max(x.ndim, 1), "dim")
     rows = reshape(x, 1) if x.ndim == 0 else x
+    if rows.shape[k] == 0:
+        message = f"no elements along dim={dim} of shape {x.shape}, but an extreme needs at least one"
+        fail(ShapeError(message, op=name, hint="reduce over dimensions that are not empty"))
     indices = apply(OPS["arg" + name], apply(ops.stop_gradient, rows), axis=k, keepdims=True)
     values = apply(ops.take_along, rows, indices, axis=k)
     shape = reduced_shape(x.shape, (k,), keepdim) if x.ndim else ()

@@ -203,6 +203,16 @@ class SquaredDeviations(Reduction):
         yield BadSample((TensorType((2, 3), int32),), attrs, DTypeError, (self.name, "int32", "astype"))
 
 
+def _require_elements(op: str, argument: str, value: Axes | int | None, shape: Shape, axes: Axes) -> None:
+    """Nothing has no extreme, not even where the result is empty, too."""
+    if 0 in [shape[k] for k in axes]:
+        raise ShapeError(
+            f"no elements along {argument}={value} of shape {shape}, but an extreme needs at least one",
+            op=op,
+            hint="reduce over dimensions that are not empty",
+        )
+
+
 class _Extreme(Reduction):
     """``max`` and ``min``: NaN wins over every number; elements that tie share the gradient evenly."""
 
@@ -210,8 +220,7 @@ class _Extreme(Reduction):
 
     def infer(self, x: TensorType, *, axes: Axes, keepdims: bool) -> TensorType:
         result = super().infer(x, axes=axes, keepdims=keepdims)
-        if result.size and not x.size:
-            raise ShapeError(f"no elements along axes={axes} of shape {x.shape}", op=self.name)
+        _require_elements(self.name, "axes", axes, x.shape, axes)
         return result
 
     @quiet
@@ -268,10 +277,8 @@ class _Position(Op):
             raise ArgumentError(f"axis={axis} is out of range for {x.ndim} dimensions", op=self.name)
         axes = tuple(range(x.ndim)) if axis is None else (axis,)
         shape = reduced_shape(x.shape, axes, keepdims)
-        result = TensorType(shape, int64)
-        if result.size and not x.size:
-            raise ShapeError(f"no elements along axis={axis} of shape {x.shape}", op=self.name)
-        return result
+        _require_elements(self.name, "axis", axis, x.shape, axes)
+        return TensorType(shape, int64)
 
     def evaluate(self, x: Array, *, axis: int | None, keepdims: bool) -> Array:
         if not x.size:
