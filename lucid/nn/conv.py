@@ -10,6 +10,7 @@ from lucid.functions.creation import empty
 from lucid.nn import functional as F
 from lucid.nn import init
 from lucid.nn.arguments import flag, positive
+from lucid.nn.functional.arguments import paddings, per_axis
 from lucid.nn.module import Module
 from lucid.nn.parameter import Parameter
 from lucid.tensor import Tensor
@@ -69,10 +70,10 @@ class _Conv(_Convolution):
             fail(ArgumentError(f"padding_mode={padding_mode!r} must be {known}", op=op))
         self.padding_mode = padding_mode
         self._set_channels(in_channels, out_channels, groups)
-        self.kernel_size = F.per_axis(op, "kernel_size", kernel_size, self.rank)
-        self.stride = F.per_axis(op, "stride", stride, self.rank)
-        self.dilation = F.per_axis(op, "dilation", dilation, self.rank)
-        self._edges = edges = F.paddings(op, padding, self.kernel_size, self.dilation)
+        self.kernel_size = per_axis(op, "kernel_size", kernel_size, self.rank)
+        self.stride = per_axis(op, "stride", stride, self.rank)
+        self.dilation = per_axis(op, "dilation", dilation, self.rank)
+        self._edges = edges = paddings(op, padding, self.kernel_size, self.dilation)
         #: 'same' or 'valid' as given; otherwise one for each dimension, or a pair for each where the sides differ.
         self.padding: Any = padding
         if not isinstance(padding, str):
@@ -249,11 +250,11 @@ class _ConvTranspose(_Convolution):
         if padding_mode != "zeros":
             fail(ArgumentError(f"padding_mode={padding_mode!r} must be 'zeros' in a transposed convolution", op=op))
         self._set_channels(in_channels, out_channels, groups)
-        self.kernel_size = F.per_axis(op, "kernel_size", kernel_size, self.rank)
-        self.stride = F.per_axis(op, "stride", stride, self.rank)
-        self.padding = F.per_axis(op, "padding", padding, self.rank, 0)
-        self.output_padding = F.per_axis(op, "output_padding", output_padding, self.rank, 0)
-        self.dilation = F.per_axis(op, "dilation", dilation, self.rank)
+        self.kernel_size = per_axis(op, "kernel_size", kernel_size, self.rank)
+        self.stride = per_axis(op, "stride", stride, self.rank)
+        self.padding = per_axis(op, "padding", padding, self.rank, 0)
+        self.output_padding = per_axis(op, "output_padding", output_padding, self.rank, 0)
+        self.dilation = per_axis(op, "dilation", dilation, self.rank)
         self._set_parameters((self.in_channels, self.out_channels // self.groups, *self.kernel_size), bias)
 
     def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
@@ -264,7 +265,7 @@ class _ConvTranspose(_Convolution):
     def _lacking(self, input: Tensor, output_size: Any) -> tuple[int, ...]:
         """What ``output_size`` has more than the smallest result."""
         op = type(self).__name__
-        size = F.per_axis(op, "output_size", tuple(output_size)[-self.rank :], self.rank)
+        size = per_axis(op, "output_size", tuple(output_size)[-self.rank :], self.rank)
         parts = zip(input.shape[-self.rank :], self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
         least = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, k, s, p, d in parts]
         more = tuple([a - b for a, b in zip(size, least, strict=True)])

@@ -8,6 +8,7 @@ from lucid.errors import ArgumentError
 from lucid.functions.arguments import fail, int_of, is_several, number_of
 from lucid.nn import functional as F
 from lucid.nn.arguments import flag, positive
+from lucid.nn.functional.arguments import per_axis
 from lucid.nn.module import Module
 from lucid.tensor import Tensor
 
@@ -21,9 +22,9 @@ class _Pool(Module):
     def __init__(self, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool):
         super().__init__()
         op = type(self).__name__
-        self.kernel_size = F.per_axis(op, "kernel_size", kernel_size, self.rank)
-        self.stride = self.kernel_size if stride is None else F.per_axis(op, "stride", stride, self.rank)
-        self.padding = F.per_axis(op, "padding", padding, self.rank, 0)
+        self.kernel_size = per_axis(op, "kernel_size", kernel_size, self.rank)
+        self.stride = self.kernel_size if stride is None else per_axis(op, "stride", stride, self.rank)
+        self.padding = per_axis(op, "padding", padding, self.rank, 0)
         self.ceil_mode = flag(op, "ceil_mode", ceil_mode)
 
     def extra_repr(self) -> str:
@@ -43,7 +44,7 @@ class _MaxPool(_Pool):
     ):
         super().__init__(kernel_size, stride, padding, ceil_mode)
         op = type(self).__name__
-        self.dilation = F.per_axis(op, "dilation", dilation, self.rank)
+        self.dilation = per_axis(op, "dilation", dilation, self.rank)
         self.return_indices = flag(op, "return_indices", return_indices)
 
     def forward(self, input: Tensor) -> Any:
@@ -263,8 +264,8 @@ class _LPPool(Module):
         self.norm_type = number_of(op, "norm_type", norm_type)
         if not norm_type:
             fail(ArgumentError(f"norm_type={norm_type!r} must not be 0", op=op))
-        self.kernel_size = F.per_axis(op, "kernel_size", kernel_size, self.rank)
-        self.stride = self.kernel_size if stride is None else F.per_axis(op, "stride", stride, self.rank)
+        self.kernel_size = per_axis(op, "kernel_size", kernel_size, self.rank)
+        self.stride = self.kernel_size if stride is None else per_axis(op, "stride", stride, self.rank)
         self.ceil_mode = flag(op, "ceil_mode", ceil_mode)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -347,9 +348,9 @@ class _MaxUnpool(Module):
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0):
         super().__init__()
         op = type(self).__name__
-        self.kernel_size = F.per_axis(op, "kernel_size", kernel_size, self.rank)
-        self.stride = self.kernel_size if stride is None else F.per_axis(op, "stride", stride, self.rank)
-        self.padding = F.per_axis(op, "padding", padding, self.rank, 0)
+        self.kernel_size = per_axis(op, "kernel_size", kernel_size, self.rank)
+        self.stride = self.kernel_size if stride is None else per_axis(op, "stride", stride, self.rank)
+        self.padding = per_axis(op, "padding", padding, self.rank, 0)
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
         unpool = (F.max_unpool1d, F.max_unpool2d, F.max_unpool3d)[self.rank - 1]

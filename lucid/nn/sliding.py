@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lucid.nn import functional as F
+from lucid.nn.functional.arguments import pair
 from lucid.nn.module import Module
 from lucid.tensor import Tensor
 
@@ -13,10 +14,10 @@ class _Blocks(Module):
     def __init__(self, kernel_size: Any, dilation: Any, padding: Any, stride: Any):
         super().__init__()
         op = type(self).__name__
-        self.kernel_size = F.pair(op, "kernel_size", kernel_size)
-        self.dilation = F.pair(op, "dilation", dilation)
-        self.padding = F.pair(op, "padding", padding, 0)
-        self.stride = F.pair(op, "stride", stride)
+        self.kernel_size = pair(op, "kernel_size", kernel_size)
+        self.dilation = pair(op, "dilation", dilation)
+        self.padding = pair(op, "padding", padding, 0)
+        self.stride = pair(op, "stride", stride)
 
     def extra_repr(self) -> str:
         names = ("kernel_size", "dilation", "padding", "stride")
@@ -68,7 +69,7 @@ class Fold(_Blocks):
 
     def __init__(self, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1):
         super().__init__(kernel_size, dilation, padding, stride)
-        self.output_size = F.pair("Fold", "output_size", output_size)
+        self.output_size = pair("Fold", "output_size", output_size)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.fold(input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)

@@ -42,7 +42,7 @@ from lucid.nn.functional.adaptive_pooling import (
     adaptive_max_pool2d,
     adaptive_max_pool3d,
 )
-from lucid.nn.functional.arguments import Pair, paddings, pair, per_axis
+from lucid.nn.functional.arguments import Pair
 from lucid.nn.functional.attention import multi_head_attention_forward, scaled_dot_product_attention
 from lucid.nn.functional.classification import cross_entropy, multi_margin_loss, multilabel_margin_loss, nll_loss
 from lucid.nn.functional.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
@@ -116,7 +116,7 @@ __all__ = [
     "lp_pool1d", "lp_pool2d", "lp_pool3d", "margin_ranking_loss", "max_pool1d", "max_pool2d", "max_pool3d",
     "max_unpool1d", "max_unpool2d", "max_unpool3d", "mish", "mse_loss", "multi_head_attention_forward",
     "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "normalize", "one_hot",
-    "pad", "paddings", "pair", "pairwise_distance", "pdist", "per_axis", "pixel_shuffle", "pixel_unshuffle",
+    "pad", "pairwise_distance", "pdist", "pixel_shuffle", "pixel_unshuffle",
     "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm", "rrelu", "scaled_dot_product_attention", "selu",
     "sigmoid", "silu", "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink",
     "softsign", "tanh", "tanhshrink", "threshold", "triplet_margin_loss", "triplet_margin_with_distance_loss",
