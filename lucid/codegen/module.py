@@ -19,9 +19,6 @@ from lucid.errors import CodegenError
 #: A slot of the address table (an array of pointers), or one at a distance in bytes.
 Argument = int | tuple[int, int]
 
-#: Pointers that a shared kernel may take.
-MOST_ARGUMENTS = 64
-
 
 class Call(NamedTuple):
     """One kernel call of an entry: its arguments, and, if threads share it, its turns and whether it has a rest."""
@@ -54,6 +51,8 @@ def emit_entry(symbol: str, calls: Iterable[Call | Passage], pool: tuple[int, in
     kernels may be in another module.
     """
     b = Builder()
+    calls = list(calls)
+    most = max((len(call.arguments) for call in calls if isinstance(call, Call) and call.turns), default=0)
     declarations: set[str] = set()
 
     def function(symbol: str, parameters: str) -> str:
@@ -79,7 +78,7 @@ def emit_entry(symbol: str, calls: Iterable[Call | Passage], pool: tuple[int, in
         if not call.turns:
             b.effect(f"call void {function(call.symbol, types)}({passed})")
             continue
-        shared = b.pure(f"alloca [{MOST_ARGUMENTS} x ptr], align 8")
+        shared = b.pure(f"alloca [{most} x ptr], align 8")
         for k, pointer in enumerate(pointers):
             b.effect(f"store ptr {pointer}, ptr {b.pure(f'getelementptr ptr, ptr {shared}, i64 {k}', shared)}, align 8")
         share(function(f"{call.symbol}.task", "ptr, i64, i64, i64"), shared, call.turns)
@@ -93,8 +92,6 @@ def emit_parallel(kernel: Kernel, target: Target, *, symbol: str) -> list[Functi
 
     ``@symbol.range`` runs some turns of the loop, and ``@symbol.rest`` is what stands beside it, if anything does.
     """
-    if len(kernel.buffers) > MOST_ARGUMENTS:
-        raise CodegenError(f"kernel {kernel.name} has more than {MOST_ARGUMENTS} buffers")
     shared, rest, _ = split_parallel(kernel)
     functions = [emit_kernel(shared, target, symbol=f"{symbol}.range", ranged=True)]
     if rest is not None:
