@@ -52,6 +52,25 @@ def test_batches(arguments: tuple[Any, ...], options: dict[str, Any], dtype: str
     np.testing.assert_allclose(b.grad.numpy(), a.grad.numpy(), rtol=10 * tolerance, atol=10 * tolerance)
 
 
+@pytest.mark.parametrize("lengths", [SIZES, [0, 4, 4, 0], [8, 0, 0, 0], [0, 0, 0, 8]])
+def test_targets_in_a_row_of_lengths_that_a_compiled_call_brings(lengths: list[int]) -> None:
+    """They could not be compiled: a row's length was asked for, and is not known until then."""
+    run = lucid.compile(lambda scores, *given: F.ctc_loss(scores.log_softmax(2), *given, reduction="none"))
+    flat, at = np.array([1, 2, 2, 4, 3, 3, 3, 1]), torch.tensor(SCORES, requires_grad=True)
+    mine = lucid.tensor(SCORES, requires_grad=True)
+    expected = torch.nn.functional.ctc_loss(
+        at.log_softmax(2), torch.tensor(flat), torch.tensor(TIMES), torch.tensor(lengths), reduction="none"
+    )
+    found = run(mine, *map(lucid.tensor, (flat, TIMES, lengths)))
+    np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=1e-10)
+    possible = np.isfinite(found.detach().numpy()).astype(float)
+    expected.backward(torch.tensor(possible))
+    found.backward(lucid.tensor(possible))
+    assert mine.grad is not None
+    rows = possible.astype(bool)
+    np.testing.assert_allclose(mine.grad.numpy()[:, rows], at.grad.numpy()[:, rows], rtol=1e-8, atol=1e-10)
+
+
 def test_one_sequence_and_what_does_not_fit() -> None:
     scores = SCORES[:, 0]
     expected = torch.nn.functional.ctc_loss(torch.tensor(scores).log_softmax(1), torch.tensor(TARGETS[0]), (9,), (4,))

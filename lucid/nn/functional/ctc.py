@@ -16,6 +16,7 @@ from lucid.functions.gathering import gather
 from lucid.functions.indexing import take
 from lucid.functions.movement import broadcast_to, concat, reshape, stack
 from lucid.functions.reductions import logsumexp
+from lucid.functions.scans import cumsum
 from lucid.ir.types import int64
 from lucid.nn.functional.loss import Reduction, reduced
 from lucid.promotion import as_tensor, cast, floating, rounded_once
@@ -138,6 +139,8 @@ def _targets(op: str, targets: Tensor, sizes: Any, batch: int, alone: bool) -> T
         return targets
     if targets.ndim != 1:
         fail(ShapeError(f"targets have shape {targets.shape}, but they must be ({batch}, S), or in a row", op=op))
+    if mode.trace is not None and isinstance(sizes, Recorded):
+        return _rows(targets, _lengths(op, "target_lengths", sizes, batch))
     counts = sizes._value("target_lengths") if isinstance(sizes, Recorded) else np.reshape(sizes, -1)
     if counts.min(initial=0) < 0 or counts.sum() != targets.shape[0]:
         fail(ShapeError(f"target_lengths add up to {counts.sum()}, but there are {targets.shape[0]} targets", op=op))
@@ -146,6 +149,14 @@ def _targets(op: str, targets: Tensor, sizes: Any, batch: int, alone: bool) -> T
     place = np.arange(counts.max(initial=0))
     at = np.where(place < counts[:, None], (np.cumsum(counts) - counts)[:, None] + place, 0)
     return take(targets, tensor(at), 0)
+
+
+def _rows(targets: Tensor, sizes: Tensor) -> Tensor:
+    """``(N, n)`` from n targets in a row, for lengths that are not known yet: one may be as long as all together."""
+    if not targets.size:
+        return targets.reshape(sizes.shape[0], 0)
+    place, before = arange(targets.shape[0]), (cumsum(sizes, 0) - sizes).unsqueeze(1)
+    return take(targets, where(place < sizes.unsqueeze(1), before + place, 0), 0)
 
 
 def _require_lengths(op: str, lengths: Tensor, most: int, name: str) -> None:
