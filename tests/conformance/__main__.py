@@ -22,7 +22,19 @@ from tests.conformance.report import PAGE, page, summary
 from tests.conformance.walk import BOUNDS, Row, on_one_thread, walk
 
 #: Those with the most samples, or the longest to compile, are begun first.
-LONGEST = ("max_pool", "max_unpool", "gaussian_nll", "conv", "Transformer", "LSTM", "GRU", "RNN", "linalg", "cdist")
+LONGEST = (
+    "CTCLoss",
+    "max_pool",
+    "max_unpool",
+    "gaussian_nll",
+    "conv",
+    "Transformer",
+    "LSTM",
+    "GRU",
+    "RNN",
+    "linalg",
+    "cdist",
+)
 
 
 Subject = tuple[str, str, str]
