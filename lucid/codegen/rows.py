@@ -31,25 +31,67 @@ def join_rows(specs: Sequence[KernelSpec], outputs: Collection[Node], joins: Joi
         specs: in an order that could be run.
         joins: the strategy's word on the readers of one value.
     """
-    result = list(specs)
-    writers = Counter(s.node for spec in specs for s in spec.stores)
+    kernels = _Kernels(specs)
     # Elementwise work first: what it is made of is then read by more kernels, and their rows are known.
     for reduces in (False, True):
-        for node in [s.stores[0].node for s in result]:
-            current = next(r for r in result if r.stores[0].node is node)
-            if node not in outputs and writers[node] == 1 and _plain(current) and _reduces(current) is reduces:
-                result = _joined_where_it_pays(current, result, joins)
-    return result
+        for producer in kernels.each():
+            current = kernels.storing(producer)
+            node = current.stores[0].node
+            if node not in outputs and kernels.writers[node] == 1 and _plain(current) and _reduces(current) is reduces:
+                _join_where_it_pays(current, kernels, joins)
+    return list(kernels.each())
 
 
-def _joined_where_it_pays(producer: KernelSpec, specs: list[KernelSpec], joins: Joins) -> list[KernelSpec]:
-    """The kernels with what the producer computes in those that are to compute it; without it, if these are all."""
-    readings = {k: _readings(producer, r) for k, r in enumerate(specs) if producer.stores[0].node in r.sources}
-    possible = {k: (specs[k], found) for k, found in readings.items() if found}
+class _Kernels:
+    """Kernels in their order, and who reads a value: looking through all of them for that takes as long as they do."""
+
+    def __init__(self, specs: Sequence[KernelSpec]):
+        self.writers = Counter(s.node for spec in specs for s in spec.stores)
+        self._at: list[KernelSpec | None] = list(specs)
+        self._place: dict[Node, int] = {}
+        self._reading: dict[Node, dict[int, None]] = {}
+        for k, spec in enumerate(specs):
+            self._place.setdefault(spec.stores[0].node, k)
+            self._note(k, spec)
+
+    def _note(self, k: int, spec: KernelSpec) -> None:
+        for source in spec.sources:
+            self._reading.setdefault(source, {})[k] = None
+
+    def each(self) -> list[KernelSpec]:
+        return [spec for spec in self._at if spec is not None]
+
+    def storing(self, known: KernelSpec) -> KernelSpec:
+        """The first kernel as it is now whose first result is that of one known earlier."""
+        found = self._at[self._place[known.stores[0].node]]
+        assert found is not None
+        return found
+
+    def readers(self, node: Node) -> dict[int, KernelSpec]:
+        """Those that read a value, by their places, in order."""
+        found = {k: self._at[k] for k in sorted(self._reading.get(node, ()))}
+        return {k: spec for k, spec in found.items() if spec is not None and node in spec.sources}
+
+    def replace(self, k: int, spec: KernelSpec) -> None:
+        self._at[k] = spec
+        self._note(k, spec)
+
+    def remove(self, spec: KernelSpec) -> None:
+        self._at[self._place[spec.stores[0].node]] = None
+
+
+def _join_where_it_pays(producer: KernelSpec, kernels: _Kernels, joins: Joins) -> None:
+    """Have the kernels that are to compute it compute what the producer does; without it, if these are all."""
+    node = producer.stores[0].node
+    readers = kernels.readers(node)
+    readings = {k: _readings(producer, r) for k, r in readers.items()}
+    possible = {k: (readers[k], found) for k, found in readings.items() if found}
     chosen = dict(zip(possible, joins(producer, list(possible.values()), len(readings)), strict=True))
-    joined = [_joined(producer, r) if chosen.get(k) else r for k, r in enumerate(specs)]
-    everywhere = readings and all(chosen.get(k) for k in readings)
-    return [r for r in joined if r is not producer] if everywhere else joined
+    for k, chooses in chosen.items():
+        if chooses:
+            kernels.replace(k, _joined(producer, readers[k]))
+    if readings and all(chosen.get(k) for k in readings):
+        kernels.remove(producer)
 
 
 def _reduces(spec: KernelSpec) -> bool:

@@ -107,7 +107,7 @@ class _Merging:
     def add(self, spec: KernelSpec, shape: _Shape | None) -> None:
         """Put a kernel into the group it fits, or into one of its own."""
         direct = {k for source in spec.sources for k in self.writer.get(source, ())}
-        at = len(self.groups)
+        at, merged = len(self.groups), None
         for k in self._candidates(spec, shape):
             merged = self._joined(k, spec, shape, direct)
             if merged is not None:
@@ -118,9 +118,10 @@ class _Merging:
         group = self.groups[at]
         for k in direct - {at}:
             group.needs |= self.groups[k].needs | 1 << k
-        for other in self.groups:
-            if other.needs >> at & 1:
-                other.needs |= group.needs
+        if merged is not None:  # nothing needs a group that was not there yet
+            for other in self.groups:
+                if other.needs >> at & 1:
+                    other.needs |= group.needs
         for store in spec.stores:
             self.writer.setdefault(store.node, []).append(at)
         for source in spec.sources:
