@@ -75,10 +75,10 @@ def embedding(
 
 
 def _with_value(x: Tensor, value: Tensor) -> Tensor:
-    """``value``, which gets the gradient of ``x`` where that is finite."""
+    """``value``, which gets the gradient of ``x``; where that is infinite, so must be ``value``, or NaN."""
     still = x.detach()
-    # Subtracted, 0.0 leaves the sign of a zero; an infinity minus itself would be NaN.
-    return value - where(isfinite(still), still - x, 0.0)
+    # Subtracted, 0.0 leaves the sign of a zero; an infinity minus itself would be NaN, but plus itself it is the same.
+    return where(isfinite(still), value - (still - x), value + x)
 
 
 def _frequencies(at: Tensor, table: Tensor) -> Tensor:
