@@ -1,8 +1,9 @@
 """Lowering of maps that read along one axis and write along another: square tiles transposed in registers.
 
 Gathering such a kernel's operands element by element costs a load for each; here a tile of whole vectors is read along
-the axis an operand is contiguous in, transposed by shuffles, and stored along the result's. What is computed on the
-way is the map nest's business, and which axes are tiled in which order the schedule's.
+the axis an operand is contiguous in, transposed by shuffles, and stored along the result's. Rows of a few positions
+that lie end to end (the channels of a picture) are not stored one by one: whole vectors of them are put together. What
+is computed on the way is the map nest's business, and which axes are tiled in which order the schedule's.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from lucid.codegen.loops import (
     Stmt,
     Value,
     VType,
+    Write,
     integer,
 )
-from lucid.codegen.lower_map import Frame, Nest
+from lucid.codegen.lower_map import Frame, Nest, wide
 from lucid.codegen.schedule import Transpose
-from lucid.codegen.strides import first_lanes
+from lucid.codegen.strides import first_lanes, up_to
 from lucid.errors import ScheduleError
 from lucid.ir.expr import Axis, Reduce, walk
 from lucid.ir.types import bool_
@@ -60,6 +62,10 @@ def lower_transpose(placed: Placed, name: str, schedule: Transpose, *, fma: bool
     return _Transposing(placed, schedule, fma).build(name, note)
 
 
+#: Positions of a row up to which whole vectors of rows are put together: each takes as many shuffles, less one.
+_SHORT = 4
+
+
 class _Transposing(Nest):
     def __init__(self, placed: Placed, schedule: Transpose, fma: bool):
         super().__init__(placed, lanes=schedule.lanes, unroll=1, fma=fma)
@@ -80,6 +86,10 @@ class _Transposing(Nest):
         self.crossing = list(found)
         self.columns: dict[Access, list[Value]] = {}
         self.column = 0
+        #: Whether results are short rows, one right behind the other along the axis that operands are read along.
+        self.short = self.along.extent <= min(_SHORT, schedule.lanes) and all(
+            coefficient(s.offset, self.load) == self.along.extent and s.buffer.dtype != bool_ for s in placed.stores
+        )
 
     def _loops(self, axes: list[Axis], frame: Frame, body: list[Stmt], outermost: bool = False) -> None:
         self._tiles(self.order, frame, {}, body, outermost)
@@ -101,6 +111,9 @@ class _Transposing(Nest):
 
     def _tile(self, frame: Frame, counts: dict[Axis, int], body: list[Stmt]) -> None:
         lanes, rows, columns = self.schedule.lanes, counts[self.along], counts[self.load]
+        if self.short:
+            self._short_rows(frame, columns, body)
+            return
         mask = None if columns == lanes else first_lanes(columns, lanes)
         for access in self.crossing:
             tile: list[Value] = []
@@ -119,6 +132,34 @@ class _Transposing(Nest):
             at = Frame(position, self.along, lanes, mask)
             self.stores(at, body)
         self.columns = {}
+
+    def _short_rows(self, frame: Frame, count: int, body: list[Stmt]) -> None:
+        """A vector of rows: a vector for each of their positions, and these interleaved."""
+        lanes, rows = self.schedule.lanes, self.along.extent
+        mask = up_to(count, lanes)
+        values: list[list[Value]] = []  # all before any is written, as one may go over what another reads
+        for k in range(rows):
+            position = {**frame.position, self.along: _plus(frame.position[self.along], k)}
+            at = Frame(position, self.load, lanes, mask)
+            made = [wide(self._value(s.value, at, body), lanes) for s in self.placed.stores]
+            values.append([self.named("y", v, body) for v in made])
+        for store, parts in zip(self.placed.stores, zip(*values, strict=True), strict=True):
+            offset = self.scalar_offset(store.offset, Frame(frame.position), body)
+            for begin in range(0, count * rows, lanes):
+                mixed = self._interleaved(parts, begin, body)
+                body.append(Write(store.buffer, _plus(offset, begin), mixed, up_to(count * rows - begin, lanes)))
+
+    def _interleaved(self, parts: Sequence[Value], begin: int, body: list[Stmt]) -> Value:
+        """A vector of the rows that ``parts`` are the positions of, from element ``begin`` on."""
+        lanes, rows = self.schedule.lanes, len(parts)
+        places = [divmod(begin + lane, rows) for lane in range(lanes)]
+        mixed = parts[0]
+        for k in range(1, rows):
+            first = k == 1  # what has its place already stays there
+            kept = [row if first and at == 0 else lane for lane, (row, at) in enumerate(places)]
+            lane = [lanes + row if at == k else kept[n] for n, (row, at) in enumerate(places)]
+            mixed = self.named("s", Shuffle(mixed, parts[k], lane), body)
+        return mixed
 
     def _access(self, access: Access, frame: Frame, body: list[Stmt]) -> Value:
         if frame.vector is not None and access in self.columns:

@@ -18,7 +18,7 @@ def first_lanes(count: int, lanes: int) -> Value:
     return Bin("lt", Iota(lanes), Lit(count, VType(INDEX.dtype, lanes)))
 
 
-def _up_to(count: int, lanes: int) -> Value | None:
+def up_to(count: int, lanes: int) -> Value | None:
     return None if count >= lanes else first_lanes(count, lanes)
 
 
@@ -46,7 +46,7 @@ def read_every(
     for k in range(step):
         left = min(step * (count - 1) + 1 + first - k * lanes, lanes)
         if left > 0:
-            mask, here = _up_to(left, lanes), k * lanes - first
+            mask, here = up_to(left, lanes), k * lanes - first
             allowed = None if inside is None else inside(here, left)
             if allowed is not None:
                 mask = allowed if mask is None else Bin("and", mask, allowed)
@@ -69,5 +69,5 @@ def write_alternating(a: Value, b: Value, buffer: Buffer, offset: Value, count: 
         if left > 0:
             half = range(k * lanes // 2, (k + 1) * lanes // 2)
             value = Shuffle(a, b, [pick for i in half for pick in (i, lanes + i)])
-            writes.append(Write(buffer, add(offset, integer(k * lanes)), value, _up_to(left, lanes)))
+            writes.append(Write(buffer, add(offset, integer(k * lanes)), value, up_to(left, lanes)))
     return writes

@@ -10,13 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lucid.codegen.asm import asm_stats, function
+from lucid.codegen.loops import For, Write
 from lucid.codegen.program import generate
 from lucid.codegen.schedule import Transpose
 from lucid.codegen.simulate import simulate
 from lucid.codegen.target import Target
 from lucid.errors import ScheduleError
 from lucid.ir.graph import Array, Graph, input_node
-from lucid.ir.types import float32, type_of
+from lucid.ir.types import TensorType, float32, type_of
 from lucid.ops import add, cast, relu
 from lucid.ops import transpose as swap
 from lucid.runtime.executable import build
@@ -115,3 +116,32 @@ def test_a_tile_is_loads_shuffles_and_stores(level: str) -> None:
     assert "gather" not in body
     assert "insertps" not in body
     assert "vmovss" not in body
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("dtype", "channels"), [(np.float32, 3), (np.float64, 2), (np.uint8, 4), (np.float32, 5)])
+def test_short_rows_are_exact(dtype: Any, channels: int, level: str) -> None:
+    rng = np.random.default_rng(1)
+    for size in (3, 21):
+        x = awkward(rng, (2, channels, 2, size), dtype)
+        y = awkward(rng, (2, 2, size, channels), dtype)
+        run = build(transposed_sum(x, y, (0, 2, 3, 1)), target=Target.of(level))
+        for got, want in zip(run([x, y]), expected(x, y, (0, 2, 3, 1)), strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_pictures_are_stored_in_whole_vectors(level: str) -> None:
+    """Three channels take three stores a tile, not one for every pixel."""
+    graph = Graph([node := input_node(TensorType((2, 3, 8, 64), float32))], [swap(node, perm=(0, 2, 3, 1))])
+    run = build(graph, target=Target.of(level))
+    (step,) = run.program.steps
+    assert isinstance(step.schedule, Transpose)
+    body = run.program.kernels[step.kernel].body
+    while not any(isinstance(s, Write) for s in body):
+        body = next(s.body for s in body if isinstance(s, For))
+    writes = [s for s in body if isinstance(s, Write)]
+    assert len(writes) == 3
+    assert all(w.mask is None for w in writes)
+    stats = asm_stats(function(run.text("asm"), "k0.range") or function(run.text("asm"), "k0"))
+    assert stats.vector_spills == stats.reloads == stats.calls == 0
