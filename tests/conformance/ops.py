@@ -147,5 +147,9 @@ MEANINGS = {
         "nn.functional.conv3d",
         "padding='same' is not supported for strided convolutions",
     ): "'same' with a stride gives `ceil(size / stride)` pixels",
+    (
+        "NLLLoss",
+        "expected scalar type w+ but found w+",
+    ): "weights of another dtype meet the scores in the dtype that promotion says",
     **{(f"BatchNorm{n}d", "eps must be positive"): "an `eps` of 0 adds nothing" for n in (1, 2, 3)},
 }
