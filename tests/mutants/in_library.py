@@ -230,4 +230,11 @@ LIBRARY = (
         "    return",
         ("test_training.py",),
     ),
+    Mutant(
+        "an optimizer's program goes on with the state it was made for",
+        "optim/moving.py",
+        "if found is None or found[0] != fixed:",
+        "if found is None:",
+        ("optim/test_moving.py::test_what_is_fixed_in_a_program_is_seen_to_change",),
+    ),
 )
