@@ -250,8 +250,9 @@ class _Arranger:
         if home.innermost == wish.load_dim and not slides and not is_scattered(spec, vector, home, self.target):
             return (self._moved(vector, home) if node in self.halos else vector), None
         pieces = pieces_of(vector, wish.load_dim, near)
-        packed = node not in self.halos and vector.index[wish.load_dim] is wish.vector and not slides
-        if packed:
+        # What is read outside of its source, without a halo around that, is read where it can be guarded.
+        inside = node not in self.halos and vector.fill is None
+        if inside and vector.index[wish.load_dim] is wish.vector and not slides:
             cut = cut_into(wish.vector, tile_width(wish.vector.extent, node.dtype, self.target, slides=False))
             if cut is not None or len(pieces) > len(node.shape) - 1:
                 number, lane = cut or (index(0), wish.vector)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from lucid.ir.graph import Graph, Node, input_node
 from lucid.ir.interpreter import evaluate
 from lucid.ir.types import TensorType, float32
 from lucid.runtime.executable import build
+from lucid.runtime.orders import Orders
 
 SAME = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, 1), "groups": 1}
 
@@ -76,3 +78,22 @@ def test_a_strided_gradient_to_an_image_of_one_pixel_that_counts() -> None:
     g, w = value(1, 1, 1, 1), value(1, 1, 1, 1)
     attrs = {**SAME, "stride": (1, 2), "padding": ((0, 0), (0, 0))}
     same_as_interpreted(Graph([g, w], [ops.conv2d_input_grad(g, w, input_size=(1, 2), **attrs)]))
+
+
+@pytest.mark.parametrize("level", ["baseline", "avx2", "avx512"])
+def test_a_gradient_far_smaller_than_the_window_is_guarded_in_panels_too(level: str) -> None:
+    """A ring of zeros would be much wider than the gradient itself: it has none, and what lay beside it was added."""
+    w, g = value(4, 1, 3, 3), value(4, 4, 1, 1)
+    attrs = {**SAME, "padding": ((0, 0), (0, 0)), "dilation": (1, 3), "groups": 2}
+    graph = Graph([w, g], [ops.conv2d_input_grad(g, w, input_size=(3, 7), **attrs)])
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(-3, 4, x.shape).astype(np.float32) for x in graph.inputs]
+    (want,) = evaluate(graph, arrays)
+    if not Target.host().supports(Target.of(level)):
+        pytest.skip(f"this machine has no {level}")
+    last = (0, 2, 3, 1)
+    target = Target.of(level)
+    for narrow in (target, replace(target, vector_bytes=4, winograd=False)):
+        run = build(graph, target=narrow, orders=Orders({1: last}, {0: last}))
+        for _ in range(3):
+            np.testing.assert_array_equal(run(arrays)[0], want)
