@@ -28,6 +28,11 @@ _INPUT_COST, _OUTPUT_COST = 70, 50
 _STREAM = 16
 
 
+#: Channels whose products are summed, at least: at a corner with nothing but padding around, a window may have no other
+#: products, and must not be far more exact than the transforms of its neighbours.
+FEWEST_CHANNELS = 8
+
+
 @dataclass(frozen=True)
 class Slide:
     """The axes of a sliding 3 x 3 window; see ``Window``."""
@@ -94,8 +99,10 @@ def _slide(
     pairs: list[tuple[Axis, Axis, int]] = []
     images: list[Axis] = []
     found: tuple[Axis, Axis | None] | None = None
-    for position in image.index:
+    for position, extent in zip(image.index, image.type.shape, strict=True):
         pair = _pair(position, filter_axes, image_axes)
+        if pair is not None and gradient and not _meets_evenly(position, pair, extent):
+            return None
         channels = _channels(position, filter_axes, group_axes) if found is None else None
         if pair is not None:
             pairs.append(pair)
@@ -148,6 +155,22 @@ def _pair(position: Expr, filter_axes: frozenset[Axis], image_axes: frozenset[Ax
     return axis, tap, factor
 
 
+def _meets_evenly(position: Expr, pair: tuple[Axis, Axis, int], extent: int) -> bool:
+    """Whether each tap meets at least half as many pixels of the image as any other does, in the gradient to a filter.
+
+    What transforms of sums leave of the others' rounding is small beside a tap's own sum then; a tap that meets nothing
+    but padding has a gradient of zero exactly.
+    """
+    _, tap, factor = pair
+    form = affine(position)
+    pixels = prod(a.extent for a in form.terms if isinstance(a, Axis) and a is not tap)
+    met = []
+    for k in range(3):
+        first = k * factor + form.constant
+        met.append(max(0, min(pixels, extent - first) - max(0, -first)))
+    return 2 * min(met) >= max(met)
+
+
 def tiles_along(pixels: Axis, dilation: int) -> int:
     """Tiles of a row or a column: the outputs of each are ``dilation`` apart."""
     return ceil(pixels.extent / (OUTPUTS * dilation)) * dilation
@@ -169,7 +192,7 @@ def pays(spec: KernelSpec, slide: Slide, outputs: int, width: int, hoisted: bool
     dtype = spec.stores[0].node.dtype
     lanes = target.lanes(dtype)
     inputs = slide.channel.extent
-    if width % lanes or inputs < lanes // 2:
+    if width % lanes or inputs < max(lanes // 2, FEWEST_CHANNELS):
         return False
     if not slide.large_enough:
         return False
