@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lucid.errors import ArgumentError, ShapeError
 from lucid.functions.arguments import either, fail, int_of
 from lucid.functions.creation import full
@@ -13,7 +15,11 @@ from lucid.nn import init
 from lucid.nn.arguments import number, positive
 from lucid.nn.module import Module
 from lucid.nn.parameter import Parameter
+from lucid.nn.place import Place, placed
 from lucid.tensor import Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class ReLU(Module):
@@ -438,10 +444,13 @@ class PReLU(Module):
     Args:
         num_parameters: one slope for all, or as many as the input ``(N, C, ...)`` has channels.
         init: of the slopes.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_parameters`` below 1, or ``init`` is not a number.
         ShapeError: when called, with other channels.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -449,11 +458,11 @@ class PReLU(Module):
     Tensor([-1.0, 2.0])
     """
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25):
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, **place: Unpack[Place]):
         super().__init__()
         self.num_parameters = positive("PReLU", "num_parameters", num_parameters)
         self.init = number("PReLU", "init", init, float("-inf"))
-        self.weight = Parameter(full((num_parameters,), self.init))
+        self.weight = Parameter(full((num_parameters,), self.init, **placed("PReLU", place)))
 
     def reset_parameters(self) -> None:
         """Forget what was learned."""

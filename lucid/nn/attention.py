@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lucid.errors import ArgumentError
 from lucid.functions.arguments import fail
 from lucid.functions.creation import empty, zeros
@@ -12,7 +14,11 @@ from lucid.nn.functional.attention import Attended
 from lucid.nn.linear import Linear
 from lucid.nn.module import Module
 from lucid.nn.parameter import Parameter
+from lucid.nn.place import Place, placed
 from lucid.tensor import Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class MultiheadAttention(Module):
@@ -30,6 +36,8 @@ class MultiheadAttention(Module):
         kdim: features of the key; ``embed_dim`` if None.
         vdim: features of the value; ``embed_dim`` if None.
         batch_first: whether sequences are ``(N, length, features)`` instead of ``(length, N, features)``.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Attributes:
         in_proj_weight: ``(3 * E, E)``; if ``kdim`` or ``vdim`` differ, ``q_proj_weight``, ``k_proj_weight`` and
@@ -41,6 +49,7 @@ class MultiheadAttention(Module):
     Raises:
         ArgumentError, ArgumentTypeError: sizes that are not ints of at least 1, or do not divide.
         ShapeError, DTypeError: when called, with operands or masks that do not fit.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -71,6 +80,7 @@ class MultiheadAttention(Module):
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
+        **place: Unpack[Place],
     ):
         super().__init__()
         op = "MultiheadAttention"
@@ -84,15 +94,16 @@ class MultiheadAttention(Module):
         self.vdim = n if vdim is None else positive(op, "vdim", vdim)
         self.batch_first = flag(op, "batch_first", batch_first)
         self.add_zero_attn = flag(op, "add_zero_attn", add_zero_attn)
+        made = placed(op, place)
         together = self.kdim == self.vdim == n
-        self.register_parameter("in_proj_weight", Parameter(empty(3 * n, n)) if together else None)
+        self.register_parameter("in_proj_weight", Parameter(empty(3 * n, n, **made)) if together else None)
         for name, size in (("q", n), ("k", self.kdim), ("v", self.vdim)):
-            self.register_parameter(f"{name}_proj_weight", None if together else Parameter(empty(n, size)))
-        self.register_parameter("in_proj_bias", Parameter(zeros(3 * n)) if flag(op, "bias", bias) else None)
-        self.out_proj = Linear(n, n, bias)
+            self.register_parameter(f"{name}_proj_weight", None if together else Parameter(empty(n, size, **made)))
+        self.register_parameter("in_proj_bias", Parameter(zeros(3 * n, **made)) if flag(op, "bias", bias) else None)
+        self.out_proj = Linear(n, n, bias, **made)
         for name in ("bias_k", "bias_v"):
             extra = flag(op, "add_bias_kv", add_bias_kv)
-            self.register_parameter(name, Parameter(empty(1, 1, n)) if extra else None)
+            self.register_parameter(name, Parameter(empty(1, 1, n, **made)) if extra else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lucid.errors import ArgumentError, ShapeError
 from lucid.functions.arguments import fail
@@ -13,8 +13,12 @@ from lucid.nn.arguments import flag, positive
 from lucid.nn.functional.recurrent import RULES, Recurrent, State
 from lucid.nn.module import Module
 from lucid.nn.parameter import Parameter
+from lucid.nn.place import Place, placed
 from lucid.promotion import as_tensor
 from lucid.tensor import Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class _Cell(Module):
@@ -23,17 +27,18 @@ class _Cell(Module):
     bias_ih: Parameter | None
     bias_hh: Parameter | None
 
-    def __init__(self, rule: str, input_size: int, hidden_size: int, bias: bool):
+    def __init__(self, rule: str, input_size: int, hidden_size: int, bias: bool, place: Place):
         super().__init__()
         op = type(self).__name__
         self._rule = RULES[rule]
         self.input_size = positive(op, "input_size", input_size)
         self.hidden_size = positive(op, "hidden_size", hidden_size)
         rows = self._rule.gates * self.hidden_size
-        self.weight_ih = Parameter(empty(rows, self.input_size))
-        self.weight_hh = Parameter(empty(rows, self.hidden_size))
+        made = placed(op, place)
+        self.weight_ih = Parameter(empty(rows, self.input_size, **made))
+        self.weight_hh = Parameter(empty(rows, self.hidden_size, **made))
         for name in ("bias_ih", "bias_hh"):
-            self.register_parameter(name, Parameter(empty(rows)) if flag(op, "bias", bias) else None)
+            self.register_parameter(name, Parameter(empty(rows, **made)) if flag(op, "bias", bias) else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -71,12 +76,15 @@ class RNNCell(_Cell):
         hidden_size: features of the state.
         bias: whether there are biases.
         nonlinearity: 'tanh' or 'relu'.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     All weights start uniform within ``1 / sqrt(hidden_size)`` of 0.
 
     Raises:
         ArgumentError, ArgumentTypeError: sizes that are not ints of at least 1; another nonlinearity.
         ShapeError: when called, with an input or a state of other sizes.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -84,10 +92,17 @@ class RNNCell(_Cell):
     (2, 3)
     """
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh"):
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        **place: Unpack[Place],
+    ):
         if nonlinearity not in ("tanh", "relu"):
             fail(ArgumentError(f"nonlinearity={nonlinearity!r} must be 'tanh' or 'relu'", op="RNNCell"))
-        super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, bias)
+        super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, bias, place)
         self.nonlinearity = nonlinearity
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
@@ -101,12 +116,15 @@ class GRUCell(_Cell):
         input_size: features of the input.
         hidden_size: features of the state.
         bias: whether there are biases.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     All weights start uniform within ``1 / sqrt(hidden_size)`` of 0; rows are those of reset, update and new.
 
     Raises:
         ArgumentError, ArgumentTypeError: sizes that are not ints of at least 1.
         ShapeError: when called, with an input or a state of other sizes.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -114,8 +132,8 @@ class GRUCell(_Cell):
     (2, 3)
     """
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True):
-        super().__init__("GRU", input_size, hidden_size, bias)
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, **place: Unpack[Place]):
+        super().__init__("GRU", input_size, hidden_size, bias, place)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         return self._step(input, None if hx is None else (hx,))[0]
@@ -128,12 +146,15 @@ class LSTMCell(_Cell):
         input_size: features of the input.
         hidden_size: features of each state.
         bias: whether there are biases.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     All weights start uniform within ``1 / sqrt(hidden_size)`` of 0; rows are those of input, forget, cell and output.
 
     Raises:
         ArgumentError, ArgumentTypeError: sizes that are not ints of at least 1.
         ShapeError: when called, with an input or states of other sizes.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -142,8 +163,8 @@ class LSTMCell(_Cell):
     ((2, 3), (2, 3))
     """
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True):
-        super().__init__("LSTM", input_size, hidden_size, bias)
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, **place: Unpack[Place]):
+        super().__init__("LSTM", input_size, hidden_size, bias, place)
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         hidden, cell = self._step(input, hx)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lucid.errors import ArgumentError
 from lucid.functions.arguments import fail
@@ -13,7 +13,11 @@ from lucid.nn.arguments import flag, positive
 from lucid.nn.functional.arguments import paddings, per_axis
 from lucid.nn.module import Module
 from lucid.nn.parameter import Parameter
+from lucid.nn.place import Place, placed
 from lucid.tensor import Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 
@@ -36,10 +40,12 @@ class _Convolution(Module):
             if channels % self.groups:
                 fail(ArgumentError(f"groups={self.groups} must divide {argument}={channels}", op=op))
 
-    def _set_parameters(self, weight: tuple[int, ...], bias: bool) -> None:
-        self.weight = Parameter(empty(weight))
-        wanted = flag(type(self).__name__, "bias", bias)
-        self.register_parameter("bias", Parameter(empty(self.out_channels)) if wanted else None)
+    def _set_parameters(self, weight: tuple[int, ...], bias: bool, place: Place) -> None:
+        op = type(self).__name__
+        made = placed(op, place)
+        self.weight = Parameter(empty(weight, **made))
+        wanted = flag(op, "bias", bias)
+        self.register_parameter("bias", Parameter(empty(self.out_channels, **made)) if wanted else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -62,6 +68,7 @@ class _Conv(_Convolution):
         groups: int = 1,
         bias: bool = True,
         padding_mode: _PaddingMode = "zeros",
+        **place: Unpack[Place],
     ):
         super().__init__()
         op = type(self).__name__
@@ -79,7 +86,7 @@ class _Conv(_Convolution):
         if not isinstance(padding, str):
             symmetric = all(low == high for low, high in edges)
             self.padding = tuple([low for low, _ in edges]) if symmetric else edges
-        self._set_parameters((self.out_channels, self.in_channels // self.groups, *self.kernel_size), bias)
+        self._set_parameters((self.out_channels, self.in_channels // self.groups, *self.kernel_size), bias, place)
 
     def forward(self, input: Tensor) -> Tensor:
         padding = self.padding
@@ -123,9 +130,11 @@ class Conv1d(_Conv):
         groups: channels are split into so many groups that do not see each other; ``groups=in_channels`` is depthwise.
         bias: whether to add one number per output channel.
         padding_mode: what these elements hold: 'zeros', or as ``F.pad`` 'reflect', 'replicate' or 'circular'.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Attributes:
-        weight: ``(out_channels, in_channels // groups, kL)``, float32.
+        weight: ``(out_channels, in_channels // groups, kL)``.
         bias: ``(out_channels,)``, or None.
 
     Both start uniform within ``1 / sqrt(fan_in)`` of 0, with ``fan_in = in_channels // groups * kL``
@@ -135,6 +144,7 @@ class Conv1d(_Conv):
         ArgumentError: a size below 1, negative padding, an unknown padding word, ``groups`` that does not divide.
         ArgumentTypeError: something else than ints where ints belong.
         ShapeError, DTypeError: when called, with an input of the wrong rank, channels, size or dtype.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -165,9 +175,11 @@ class Conv2d(_Conv):
         groups: channels are split into so many groups that do not see each other; ``groups=in_channels`` is depthwise.
         bias: whether to add one number per output channel.
         padding_mode: what these pixels hold: 'zeros', or as ``F.pad`` 'reflect', 'replicate' or 'circular'.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Attributes:
-        weight: ``(out_channels, in_channels // groups, kH, kW)``, float32.
+        weight: ``(out_channels, in_channels // groups, kH, kW)``.
         bias: ``(out_channels,)``, or None.
 
     Both start uniform within ``1 / sqrt(fan_in)`` of 0, with ``fan_in = in_channels // groups * kH * kW``
@@ -177,6 +189,7 @@ class Conv2d(_Conv):
         ArgumentError: a size below 1, negative padding, an unknown padding word, ``groups`` that does not divide.
         ArgumentTypeError: something else than ints where ints belong.
         ShapeError, DTypeError: when called, with an input of the wrong rank, channels, size or dtype.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -208,9 +221,11 @@ class Conv3d(_Conv):
         groups: channels are split into so many groups that do not see each other; ``groups=in_channels`` is depthwise.
         bias: whether to add one number per output channel.
         padding_mode: what these voxels hold: 'zeros', or as ``F.pad`` 'reflect', 'replicate' or 'circular'.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Attributes:
-        weight: ``(out_channels, in_channels // groups, kD, kH, kW)``, float32.
+        weight: ``(out_channels, in_channels // groups, kD, kH, kW)``.
         bias: ``(out_channels,)``, or None.
 
     Both start uniform within ``1 / sqrt(fan_in)`` of 0, with ``fan_in = in_channels // groups * kD * kH * kW``
@@ -220,6 +235,7 @@ class Conv3d(_Conv):
         ArgumentError: a size below 1, negative padding, an unknown padding word, ``groups`` that does not divide.
         ArgumentTypeError: something else than ints where ints belong.
         ShapeError, DTypeError: when called, with an input of the wrong rank, channels, size or dtype.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -244,6 +260,7 @@ class _ConvTranspose(_Convolution):
         bias: bool = True,
         dilation: int | tuple[int, ...] = 1,
         padding_mode: Literal["zeros"] = "zeros",
+        **place: Unpack[Place],
     ):
         super().__init__()
         op = type(self).__name__
@@ -255,7 +272,7 @@ class _ConvTranspose(_Convolution):
         self.padding = per_axis(op, "padding", padding, self.rank, 0)
         self.output_padding = per_axis(op, "output_padding", output_padding, self.rank, 0)
         self.dilation = per_axis(op, "dilation", dilation, self.rank)
-        self._set_parameters((self.in_channels, self.out_channels // self.groups, *self.kernel_size), bias)
+        self._set_parameters((self.in_channels, self.out_channels // self.groups, *self.kernel_size), bias, place)
 
     def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
         more = self.output_padding if output_size is None else self._lacking(input, output_size)
@@ -302,15 +319,18 @@ class ConvTranspose1d(_ConvTranspose):
         bias: whether to add one number per output channel.
         dilation: steps between the elements that a kernel meets, an int.
         padding_mode: 'zeros'.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Attributes:
-        weight: ``(in_channels, out_channels // groups, kL)``, float32.
+        weight: ``(in_channels, out_channels // groups, kL)``.
         bias: ``(out_channels,)``, or None.
 
     Raises:
         ArgumentError: a size below 1, negative padding, ``groups`` that does not divide.
         ArgumentTypeError: something else than ints where ints belong.
         ShapeError, DTypeError: when called, with an input of the wrong rank, channels, size or dtype.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -338,15 +358,18 @@ class ConvTranspose2d(_ConvTranspose):
         bias: whether to add one number per output channel.
         dilation: steps between the pixels that a kernel meets, an int or (height, width).
         padding_mode: 'zeros'.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Attributes:
-        weight: ``(in_channels, out_channels // groups, kH, kW)``, float32.
+        weight: ``(in_channels, out_channels // groups, kH, kW)``.
         bias: ``(out_channels,)``, or None.
 
     Raises:
         ArgumentError: a size below 1, negative padding, ``groups`` that does not divide.
         ArgumentTypeError: something else than ints where ints belong.
         ShapeError, DTypeError: when called, with an input of the wrong rank, channels, size or dtype.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -374,15 +397,18 @@ class ConvTranspose3d(_ConvTranspose):
         bias: whether to add one number per output channel.
         dilation: steps between the voxels that a kernel meets, an int or (depth, height, width).
         padding_mode: 'zeros'.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Attributes:
-        weight: ``(in_channels, out_channels // groups, kD, kH, kW)``, float32.
+        weight: ``(in_channels, out_channels // groups, kD, kH, kW)``.
         bias: ``(out_channels,)``, or None.
 
     Raises:
         ArgumentError: a size below 1, negative padding, ``groups`` that does not divide.
         ArgumentTypeError: something else than ints where ints belong.
         ShapeError, DTypeError: when called, with an input of the wrong rank, channels, size or dtype.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lucid.functions.arguments import int_of, ints_of
 from lucid.functions.creation import empty
@@ -12,7 +12,11 @@ from lucid.nn import init
 from lucid.nn.arguments import flag, positive
 from lucid.nn.module import Module
 from lucid.nn.parameter import Parameter
+from lucid.nn.place import Place, placed
 from lucid.tensor import Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Linear(Module):
@@ -22,9 +26,11 @@ class Linear(Module):
         in_features: size of each input.
         out_features: size of each output.
         bias: whether to add one number per output.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Attributes:
-        weight: ``(out_features, in_features)``, float32.
+        weight: ``(out_features, in_features)``.
         bias: ``(out_features,)``, or None.
 
     Both start uniform within ``1 / sqrt(in_features)`` of 0 (``nn.init.fan_in_uniform_`` names the source).
@@ -32,6 +38,7 @@ class Linear(Module):
     Raises:
         ArgumentError, ArgumentTypeError: a size that is not an int of at least 1.
         ShapeError: when called, with an input whose last size is not ``in_features``.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -42,12 +49,14 @@ class Linear(Module):
     weight: Parameter
     bias: Parameter | None
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True):
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, **place: Unpack[Place]):
         super().__init__()
         self.in_features = positive("Linear", "in_features", in_features)
         self.out_features = positive("Linear", "out_features", out_features)
-        self.weight = Parameter(empty(self.out_features, self.in_features))
-        self.register_parameter("bias", Parameter(empty(self.out_features)) if flag("Linear", "bias", bias) else None)
+        made = placed("Linear", place)
+        self.weight = Parameter(empty(self.out_features, self.in_features, **made))
+        wanted = flag("Linear", "bias", bias)
+        self.register_parameter("bias", Parameter(empty(self.out_features, **made)) if wanted else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -72,9 +81,11 @@ class Bilinear(Module):
         in2_features: size of each second input.
         out_features: size of each output.
         bias: whether to add one number per output.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Attributes:
-        weight: ``(out_features, in1_features, in2_features)``, float32.
+        weight: ``(out_features, in1_features, in2_features)``.
         bias: ``(out_features,)``, or None.
 
     Both start uniform within ``1 / sqrt(in1_features)`` of 0.
@@ -82,6 +93,7 @@ class Bilinear(Module):
     Raises:
         ArgumentError, ArgumentTypeError: a size that is not an int of at least 1.
         ShapeError: when called, with inputs that do not fit.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -92,14 +104,18 @@ class Bilinear(Module):
     weight: Parameter
     bias: Parameter | None
 
-    def __init__(self, in1_features: int, in2_features: int, out_features: int, bias: bool = True):
+    def __init__(
+        self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, **place: Unpack[Place]
+    ):
         super().__init__()
         op = "Bilinear"
         self.in1_features = positive(op, "in1_features", in1_features)
         self.in2_features = positive(op, "in2_features", in2_features)
         self.out_features = positive(op, "out_features", out_features)
-        self.weight = Parameter(empty(self.out_features, self.in1_features, self.in2_features))
-        self.register_parameter("bias", Parameter(empty(self.out_features)) if flag(op, "bias", bias) else None)
+        made = placed(op, place)
+        self.weight = Parameter(empty(self.out_features, self.in1_features, self.in2_features, **made))
+        wanted = flag(op, "bias", bias)
+        self.register_parameter("bias", Parameter(empty(self.out_features, **made)) if wanted else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

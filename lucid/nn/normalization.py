@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lucid.errors import ArgumentError, ShapeError
 from lucid.functions.arguments import fail, int_of, is_several
@@ -13,8 +13,12 @@ from lucid.nn import init
 from lucid.nn.arguments import flag, number, positive
 from lucid.nn.module import Module
 from lucid.nn.parameter import Parameter
+from lucid.nn.place import Place, placed
 from lucid.promotion import as_tensor
 from lucid.tensor import Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class _TrackingNorm(Module):
@@ -38,6 +42,7 @@ class _TrackingNorm(Module):
         track_running_stats: bool = True,
         *,
         bias: bool = True,
+        **place: Unpack[Place],
     ):
         super().__init__()
         op = type(self).__name__
@@ -46,11 +51,11 @@ class _TrackingNorm(Module):
         self.momentum = None if momentum is None else number(op, "momentum", momentum, 0, 1)
         self.affine = flag(op, "affine", affine)
         self.track_running_stats = flag(op, "track_running_stats", track_running_stats)
-        c, tracked = self.num_features, self.track_running_stats
-        self.register_parameter("weight", Parameter(ones(c)) if affine else None)
-        self.register_parameter("bias", Parameter(zeros(c)) if flag(op, "bias", bias) and affine else None)
-        self.register_buffer("running_mean", zeros(c) if tracked else None)
-        self.register_buffer("running_var", ones(c) if tracked else None)
+        c, tracked, made = self.num_features, self.track_running_stats, placed(op, place)
+        self.register_parameter("weight", Parameter(ones(c, **made)) if affine else None)
+        self.register_parameter("bias", Parameter(zeros(c, **made)) if flag(op, "bias", bias) and affine else None)
+        self.register_buffer("running_mean", zeros(c, **made) if tracked else None)
+        self.register_buffer("running_var", ones(c, **made) if tracked else None)
         self.register_buffer("num_batches_tracked", zeros(dtype=int64) if tracked else None)
 
     _optional = frozenset(("num_batches_tracked",))
@@ -126,10 +131,13 @@ class BatchNorm1d(_BatchNorm):
         affine: whether there are ``weight`` (ones at first) and ``bias`` (zeros at first), both ``(C,)``.
         track_running_stats: whether there are running statistics; without, evaluation uses the batch's too.
         bias: whether an affine layer has a ``bias``.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
         ShapeError: when called, with an input of the wrong rank or channels, or, in training, one value per channel.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -155,10 +163,13 @@ class BatchNorm2d(_BatchNorm):
         affine: whether there are ``weight`` (ones at first) and ``bias`` (zeros at first), both ``(C,)``.
         track_running_stats: whether there are running statistics; without, evaluation uses the batch's too.
         bias: whether an affine layer has a ``bias``.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
         ShapeError: when called, with an input of the wrong rank or channels, or, in training, one value per channel.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -184,10 +195,13 @@ class BatchNorm3d(_BatchNorm):
         affine: whether there are ``weight`` (ones at first) and ``bias`` (zeros at first), both ``(C,)``.
         track_running_stats: whether there are running statistics; without, evaluation uses the batch's too.
         bias: whether an affine layer has a ``bias``.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
         ShapeError: when called, with an input of the wrong rank or channels, or, in training, one value per channel.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -210,8 +224,9 @@ class _InstanceNorm(_TrackingNorm):
         track_running_stats: bool = False,
         *,
         bias: bool = True,
+        **place: Unpack[Place],
     ):
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias, **place)
 
     def forward(self, input: Tensor) -> Tensor:
         op = "instance_norm"
@@ -245,10 +260,13 @@ class InstanceNorm1d(_InstanceNorm):
         affine: whether there are ``weight`` (ones at first) and ``bias`` (zeros at first), both ``(C,)``.
         track_running_stats: whether there are running statistics, which evaluation uses instead of the input's.
         bias: whether an affine layer has a ``bias``.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
         ShapeError: when called, with an input of the wrong rank or channels, or of one pixel.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -271,10 +289,13 @@ class InstanceNorm2d(_InstanceNorm):
         affine: whether there are ``weight`` (ones at first) and ``bias`` (zeros at first), both ``(C,)``.
         track_running_stats: whether there are running statistics, which evaluation uses instead of the input's.
         bias: whether an affine layer has a ``bias``.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
         ShapeError: when called, with an input of the wrong rank or channels, or of one pixel.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -297,10 +318,13 @@ class InstanceNorm3d(_InstanceNorm):
         affine: whether there are ``weight`` (ones at first) and ``bias`` (zeros at first), both ``(C,)``.
         track_running_stats: whether there are running statistics, which evaluation uses instead of the input's.
         bias: whether an affine layer has a ``bias``.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
         ShapeError: when called, with an input of the wrong rank or channels, or of one pixel.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -320,10 +344,13 @@ class LayerNorm(Module):
         eps: added to the variance.
         elementwise_affine: whether there is ``weight``, ones at first, of ``normalized_shape``.
         bias: whether there is ``bias`` with it, zeros at first.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: sizes below 1 or no ints; ``eps`` negative.
         ShapeError: when called, with an input that does not end in ``normalized_shape``.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -334,15 +361,24 @@ class LayerNorm(Module):
     weight: Parameter | None
     bias: Parameter | None
 
-    def __init__(self, normalized_shape: Any, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True):
+    def __init__(
+        self,
+        normalized_shape: Any,
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        **place: Unpack[Place],
+    ):
         super().__init__()
         op = "LayerNorm"
         self.normalized_shape = _sizes(op, normalized_shape)
         self.eps = number(op, "eps", eps)
         self.elementwise_affine = flag(op, "elementwise_affine", elementwise_affine)
         shift = flag(op, "bias", bias) and elementwise_affine
-        self.register_parameter("weight", Parameter(ones(self.normalized_shape)) if elementwise_affine else None)
-        self.register_parameter("bias", Parameter(zeros(self.normalized_shape)) if shift else None)
+        made = placed(op, place)
+        weight = Parameter(ones(self.normalized_shape, **made)) if elementwise_affine else None
+        self.register_parameter("weight", weight)
+        self.register_parameter("bias", Parameter(zeros(self.normalized_shape, **made)) if shift else None)
 
     def reset_parameters(self) -> None:
         """Forget what was learned."""
@@ -362,10 +398,13 @@ class RMSNorm(Module):
         normalized_shape: sizes of the last dimensions; an int is one.
         eps: added to the mean square; the dtype's machine epsilon unless given.
         elementwise_affine: whether there is ``weight``, ones at first, of ``normalized_shape``.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: sizes below 1 or no ints; ``eps`` negative.
         ShapeError: when called, with an input that does not end in ``normalized_shape``.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -375,13 +414,21 @@ class RMSNorm(Module):
 
     weight: Parameter | None
 
-    def __init__(self, normalized_shape: Any, eps: float | None = None, elementwise_affine: bool = True):
+    def __init__(
+        self,
+        normalized_shape: Any,
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        **place: Unpack[Place],
+    ):
         super().__init__()
         op = "RMSNorm"
         self.normalized_shape = _sizes(op, normalized_shape)
         self.eps = None if eps is None else number(op, "eps", eps)
         self.elementwise_affine = flag(op, "elementwise_affine", elementwise_affine)
-        self.register_parameter("weight", Parameter(ones(self.normalized_shape)) if elementwise_affine else None)
+        made = placed(op, place)
+        weight = Parameter(ones(self.normalized_shape, **made)) if elementwise_affine else None
+        self.register_parameter("weight", weight)
 
     def reset_parameters(self) -> None:
         """Forget what was learned."""
@@ -404,10 +451,13 @@ class GroupNorm(Module):
         eps: added to the variance.
         affine: whether there are ``weight`` (ones at first) and ``bias`` (zeros at first), both ``(C,)``.
         bias: whether an affine layer has a ``bias``.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: numbers below 1, groups that do not divide the channels, ``eps`` negative.
         ShapeError: when called, with other channels.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -419,7 +469,14 @@ class GroupNorm(Module):
     bias: Parameter | None
 
     def __init__(
-        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, *, bias: bool = True
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        bias: bool = True,
+        **place: Unpack[Place],
     ):
         super().__init__()
         op = "GroupNorm"
@@ -429,9 +486,10 @@ class GroupNorm(Module):
             fail(ArgumentError(f"num_groups={num_groups} must divide num_channels={num_channels}", op=op))
         self.eps = number(op, "eps", eps)
         self.affine = flag(op, "affine", affine)
-        self.register_parameter("weight", Parameter(ones(num_channels)) if affine else None)
+        made = placed(op, place)
+        self.register_parameter("weight", Parameter(ones(num_channels, **made)) if affine else None)
         biased = flag(op, "bias", bias) and self.affine
-        self.register_parameter("bias", Parameter(zeros(num_channels)) if biased else None)
+        self.register_parameter("bias", Parameter(zeros(num_channels, **made)) if biased else None)
 
     def reset_parameters(self) -> None:
         """Forget what was learned."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lucid.errors import ArgumentError, ShapeError
 from lucid.functions.arguments import fail
@@ -16,9 +16,13 @@ from lucid.nn.arguments import flag, number, positive
 from lucid.nn.functional.recurrent import RULES, Recurrent, State
 from lucid.nn.module import Module
 from lucid.nn.parameter import Parameter
+from lucid.nn.place import Place, placed
 from lucid.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence, steps_of
 from lucid.promotion import as_tensor
 from lucid.tensor import Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class RNNBase(Module):
@@ -26,7 +30,8 @@ class RNNBase(Module):
 
     Args:
         mode: 'RNN_TANH', 'RNN_RELU', 'LSTM' or 'GRU'.
-        input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size: as ``LSTM``.
+        input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device, dtype: as
+            ``LSTM``.
 
     Raises:
         ArgumentError: another ``mode``, or a ``proj_size`` that is not for it; all else as ``LSTM``.
@@ -48,6 +53,7 @@ class RNNBase(Module):
         dropout: float = 0.0,
         bidirectional: bool = False,
         proj_size: int = 0,
+        **place: Unpack[Place],
     ):
         super().__init__()
         op = type(self).__name__
@@ -67,18 +73,18 @@ class RNNBase(Module):
             fail(ArgumentError(f"proj_size={proj_size} is for LSTMs, and less than hidden_size={hidden_size}", op=op))
         self._directions = ["", "_reverse"] if self.bidirectional else [""]
         self._given_out = self.proj_size or self.hidden_size
-        rows = self._rule.gates * self.hidden_size
+        rows, made = self._rule.gates * self.hidden_size, placed(op, place)
         for layer in range(self.num_layers):
             size = self.input_size if layer == 0 else self._given_out * len(self._directions)
             for direction in self._directions:
                 end = f"l{layer}{direction}"
-                self.register_parameter(f"weight_ih_{end}", Parameter(empty(rows, size)))
-                self.register_parameter(f"weight_hh_{end}", Parameter(empty(rows, self._given_out)))
+                self.register_parameter(f"weight_ih_{end}", Parameter(empty(rows, size, **made)))
+                self.register_parameter(f"weight_hh_{end}", Parameter(empty(rows, self._given_out, **made)))
                 if self.bias:
-                    self.register_parameter(f"bias_ih_{end}", Parameter(empty(rows)))
-                    self.register_parameter(f"bias_hh_{end}", Parameter(empty(rows)))
+                    self.register_parameter(f"bias_ih_{end}", Parameter(empty(rows, **made)))
+                    self.register_parameter(f"bias_hh_{end}", Parameter(empty(rows, **made)))
                 if self.proj_size:
-                    projection = Parameter(empty(self.proj_size, self.hidden_size))
+                    projection = Parameter(empty(self.proj_size, self.hidden_size, **made))
                     self.register_parameter(f"weight_hr_{end}", projection)
         self.reset_parameters()
 
@@ -206,6 +212,8 @@ class RNN(RNNBase):
         batch_first: whether the batch comes before the length.
         dropout: the probability that a value is left out between layers, in training.
         bidirectional: whether each layer also goes from the end to the beginning.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Attributes:
         weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, ...: of each layer, and with ``_reverse`` of the way back;
@@ -214,6 +222,7 @@ class RNN(RNNBase):
     Raises:
         ArgumentError, ArgumentTypeError: sizes that are not ints of at least 1; another nonlinearity.
         ShapeError: when called, with an input or a state of other sizes, or without steps.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -232,11 +241,12 @@ class RNN(RNNBase):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        **place: Unpack[Place],
     ):
         if nonlinearity not in ("tanh", "relu"):
             fail(ArgumentError(f"nonlinearity={nonlinearity!r} must be 'tanh' or 'relu'", op="RNN"))
         mode = f"RNN_{nonlinearity.upper()}"
-        super().__init__(mode, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
+        super().__init__(mode, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **place)
         self.nonlinearity = nonlinearity
 
 
@@ -257,6 +267,8 @@ class LSTM(RNNBase):
         dropout: the probability that a value is left out between layers, in training.
         bidirectional: whether each layer also goes from the end to the beginning.
         proj_size: features that hidden states are projected to, below ``hidden_size``; 0 for none.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Attributes:
         weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, weight_hr_l0, ...: of each layer, and with ``_reverse`` of
@@ -266,6 +278,7 @@ class LSTM(RNNBase):
     Raises:
         ArgumentError, ArgumentTypeError: sizes that are not ints of at least 1; a ``proj_size`` that is not smaller.
         ShapeError: when called, with an input or states of other sizes, or without steps.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -284,9 +297,10 @@ class LSTM(RNNBase):
         dropout: float = 0.0,
         bidirectional: bool = False,
         proj_size: int = 0,
+        **place: Unpack[Place],
     ):
         options = (bias, batch_first, dropout, bidirectional, proj_size)
-        super().__init__("LSTM", input_size, hidden_size, num_layers, *options)
+        super().__init__("LSTM", input_size, hidden_size, num_layers, *options, **place)
 
 
 class GRU(RNNBase):
@@ -305,6 +319,8 @@ class GRU(RNNBase):
         batch_first: whether the batch comes before the length.
         dropout: the probability that a value is left out between layers, in training.
         bidirectional: whether each layer also goes from the end to the beginning.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Attributes:
         weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, ...: of each layer, and with ``_reverse`` of the way back;
@@ -313,6 +329,7 @@ class GRU(RNNBase):
     Raises:
         ArgumentError, ArgumentTypeError: sizes that are not ints of at least 1.
         ShapeError: when called, with an input or a state of other sizes, or without steps.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -330,5 +347,7 @@ class GRU(RNNBase):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        **place: Unpack[Place],
     ):
-        super().__init__("GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
+        options = (bias, batch_first, dropout, bidirectional)
+        super().__init__("GRU", input_size, hidden_size, num_layers, *options, **place)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lucid.errors import ArgumentError, IndexRangeError
 from lucid.functions.arguments import fail, int_of, number_of
 from lucid.functions.creation import empty
@@ -11,7 +13,11 @@ from lucid.nn.arguments import flag, number, positive
 from lucid.nn.functional.sparse import BagMode
 from lucid.nn.module import Module
 from lucid.nn.parameter import Parameter
+from lucid.nn.place import Place, placed
 from lucid.tensor import Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class _Table(Module):
@@ -19,7 +25,7 @@ class _Table(Module):
 
     weight: Parameter
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None):
+    def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None, place: Place):
         super().__init__()
         op = type(self).__name__
         self.num_embeddings = positive(op, "num_embeddings", num_embeddings)
@@ -30,7 +36,7 @@ class _Table(Module):
             if not -num_embeddings <= row < num_embeddings:
                 fail(IndexRangeError(f"padding_idx={row} is out of range for {num_embeddings} rows", op=op))
             self.padding_idx = row % num_embeddings
-        self.weight = Parameter(empty(num_embeddings, embedding_dim))
+        self.weight = Parameter(empty(num_embeddings, embedding_dim, **placed(op, place)))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -56,6 +62,8 @@ class Embedding(_Table):
         max_norm: the rows that are named are first scaled down to this norm, where they exceed it.
         norm_type: the ``ord`` of that norm.
         scale_grad_by_freq: whether a row's gradient is divided by how often it is named.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Attributes:
         weight: ``(num_embeddings, embedding_dim)``, normal draws at first.
@@ -63,6 +71,7 @@ class Embedding(_Table):
     Raises:
         ArgumentError, ArgumentTypeError: sizes below 1, or not ints; ``max_norm`` negative or not a number.
         IndexRangeError: ``padding_idx``, or, when called, an integer names no row.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -78,8 +87,9 @@ class Embedding(_Table):
         max_norm: float | None = None,
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
+        **place: Unpack[Place],
     ):
-        super().__init__(num_embeddings, embedding_dim, padding_idx)
+        super().__init__(num_embeddings, embedding_dim, padding_idx, place)
         self.max_norm = None if max_norm is None else number("Embedding", "max_norm", max_norm)
         self.norm_type = float(number_of("Embedding", "norm_type", norm_type))
         self.scale_grad_by_freq = flag("Embedding", "scale_grad_by_freq", scale_grad_by_freq)
@@ -98,6 +108,8 @@ class EmbeddingBag(_Table):
         mode: 'mean', 'sum' or 'max'.
         include_last_offset: whether ``offsets`` ends with the end of the last bag.
         padding_idx: a row of zeros that is not learned, and does not count.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Attributes:
         weight: ``(num_embeddings, embedding_dim)``, normal draws at first.
@@ -105,6 +117,7 @@ class EmbeddingBag(_Table):
     Raises:
         ArgumentError, ArgumentTypeError: sizes below 1, or not ints; an unknown ``mode``.
         IndexRangeError: ``padding_idx``, or, when called, an integer names no row.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -120,8 +133,9 @@ class EmbeddingBag(_Table):
         mode: BagMode = "mean",
         include_last_offset: bool = False,
         padding_idx: int | None = None,
+        **place: Unpack[Place],
     ):
-        super().__init__(num_embeddings, embedding_dim, padding_idx)
+        super().__init__(num_embeddings, embedding_dim, padding_idx, place)
         if mode not in ("mean", "sum", "max"):
             fail(ArgumentError(f"mode={mode!r} must be 'mean', 'sum' or 'max'", op="EmbeddingBag"))
         self.mode: BagMode = mode

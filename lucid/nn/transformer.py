@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lucid.errors import ArgumentError, ArgumentTypeError, ShapeError
 from lucid.functions.arguments import fail
@@ -19,7 +19,11 @@ from lucid.nn.dropout import Dropout
 from lucid.nn.linear import Linear
 from lucid.nn.module import Module
 from lucid.nn.normalization import LayerNorm
+from lucid.nn.place import Place, placed
 from lucid.tensor import Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Activation = str | Callable[[Tensor], Tensor]
 
@@ -42,18 +46,19 @@ class _Layer(Module):
 
     def _build(
         self, d_model: int, nhead: int, dim_feedforward: int, dropout: float, activation: Activation, eps: float,
-        batch_first: bool, norm_first: bool, bias: bool,
+        batch_first: bool, norm_first: bool, bias: bool, place: Place,
     ) -> None:  # fmt: skip
         op = type(self).__name__
-        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first)
+        made = placed(op, place)
+        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **made)
         if self.sublayers == 3:
-            self.multihead_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first)
-        self.linear1 = Linear(d_model, dim_feedforward, bias)
+            self.multihead_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **made)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, **made)
         self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, **made)
         self.norm_first = flag(op, "norm_first", norm_first)
         for k in range(1, self.sublayers + 1):
-            self.add_module(f"norm{k}", LayerNorm(d_model, eps, bias=bias))
+            self.add_module(f"norm{k}", LayerNorm(d_model, eps, bias=bias, **made))
         for k in range(1, self.sublayers + 1):
             self.add_module(f"dropout{k}", Dropout(dropout))
         self.activation = _activation(op, activation)
@@ -82,10 +87,13 @@ class TransformerEncoderLayer(_Layer):
         batch_first: whether sequences are ``(N, length, d_model)`` instead of ``(length, N, d_model)``.
         norm_first: whether norms come before the sublayers instead of after.
         bias: whether linear maps and norms have biases.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: sizes that are not ints of at least 1 or do not divide; an unknown activation.
         ShapeError, DTypeError: when called, with sequences or masks that do not fit.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -106,9 +114,11 @@ class TransformerEncoderLayer(_Layer):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
+        **place: Unpack[Place],
     ):
         super().__init__()
-        self._build(d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias)
+        options = (dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias)
+        self._build(d_model, nhead, *options, place)
 
     def forward(
         self,
@@ -139,10 +149,13 @@ class TransformerDecoderLayer(_Layer):
         batch_first: whether sequences are ``(N, length, d_model)`` instead of ``(length, N, d_model)``.
         norm_first: whether norms come before the sublayers instead of after.
         bias: whether linear maps and norms have biases.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: sizes that are not ints of at least 1 or do not divide; an unknown activation.
         ShapeError, DTypeError: when called, with sequences or masks that do not fit.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -163,9 +176,11 @@ class TransformerDecoderLayer(_Layer):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
+        **place: Unpack[Place],
     ):
         super().__init__()
-        self._build(d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias)
+        options = (dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias)
+        self._build(d_model, nhead, *options, place)
 
     def forward(
         self,
@@ -304,10 +319,13 @@ class Transformer(Module):
         batch_first: whether sequences are ``(N, length, d_model)`` instead of ``(length, N, d_model)``.
         norm_first: whether norms come before the sublayers instead of after.
         bias: whether linear maps and norms have biases.
+        device: None or the CPU.
+        dtype: a floating one, for all that the layer holds; float32 unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: sizes that are not ints of at least 1 or do not divide; an unknown activation.
         ShapeError, DTypeError: when called, with sequences or masks that do not fit.
+        ArgumentError, DTypeError: another device; a ``dtype`` that is not floating.
 
     >>> import lucid
     >>> from lucid import nn
@@ -331,18 +349,20 @@ class Transformer(Module):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
+        **place: Unpack[Place],
     ):
         super().__init__()
         options = (dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias)
+        made = placed("Transformer", place)
         self.encoder = custom_encoder or TransformerEncoder(
-            TransformerEncoderLayer(d_model, nhead, *options),
+            TransformerEncoderLayer(d_model, nhead, *options, **made),
             num_encoder_layers,
-            LayerNorm(d_model, layer_norm_eps, bias=bias),
+            LayerNorm(d_model, layer_norm_eps, bias=bias, **made),
         )
         self.decoder = custom_decoder or TransformerDecoder(
-            TransformerDecoderLayer(d_model, nhead, *options),
+            TransformerDecoderLayer(d_model, nhead, *options, **made),
             num_decoder_layers,
-            LayerNorm(d_model, layer_norm_eps, bias=bias),
+            LayerNorm(d_model, layer_norm_eps, bias=bias, **made),
         )
         self.d_model = d_model
         self.nhead = nhead
@@ -376,11 +396,11 @@ class Transformer(Module):
         )  # fmt: skip
 
     @staticmethod
-    def generate_square_subsequent_mask(sz: int, *, dtype: object = None) -> Tensor:
+    def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: object = None) -> Tensor:
         """A causal mask ``(sz, sz)`` to add: ``-inf`` above the diagonal, 0 elsewhere.
 
         >>> Transformer.generate_square_subsequent_mask(2)
         Tensor([[0.0, -inf],
                 [0.0, 0.0]])
         """
-        return triu(full((sz, sz), float("-inf"), dtype=dtype), 1)
+        return triu(full((sz, sz), float("-inf"), dtype=dtype, device=device), 1)
