@@ -28,7 +28,9 @@ class CompiledModule(Module):
 
     def __init__(self, module: Module, *, tune: bool = False):
         super().__init__()
-        shared = {home: module.__dict__[home] for home in ("_parameters", "_buffers", "_modules", "_transient")}
+        shared = {
+            home: module.__dict__[home] for home in ("_parameters", "_buffers", "_modules", "_computed", "_transient")
+        }
         compiled = CompiledFunction(module, type(module).__name__, module.forward, tune=tune)
         self.__dict__.update(shared, _module=module, _compiled=compiled)
 

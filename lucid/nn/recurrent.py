@@ -176,11 +176,11 @@ class RNNBase(Module):
     def _one_way(
         self, x: Tensor, state: State, end: str, going_on: list[Tensor] | None, backwards: bool
     ) -> tuple[Tensor, State]:
-        def weight(name: str) -> Any:
-            return self._parameters.get(f"{name}_{end}")
+        def weight(name: str, wanted: Any = True) -> Any:
+            return getattr(self, f"{name}_{end}") if wanted else None
 
-        recurrent = Recurrent(weight("weight_hh"), weight("bias_hh"), weight("weight_hr"))
-        given = F.linear(x, weight("weight_ih"), weight("bias_ih"))
+        recurrent = Recurrent(weight("weight_hh"), weight("bias_hh", self.bias), weight("weight_hr", self.proj_size))
+        given = F.linear(x, weight("weight_ih"), weight("bias_ih", self.bias))
         outputs = []
         for t in range(x.shape[0])[:: -1 if backwards else 1]:
             after = self._rule.step(given[t], state, recurrent)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from lucid.changes import Watched, touch
 from lucid.eager import located_error, mode
@@ -19,12 +19,23 @@ from lucid.nn.parameter import Parameter
 from lucid.tensor import Tensor
 
 
+class Computed(Protocol):
+    """An attribute that is computed from what its module holds, whenever it is asked for."""
+
+    def value(self, module: Any) -> Tensor:
+        """What the attribute is now."""
+
+    def assign(self, module: Any, value: Any) -> None:
+        """Give the module what makes the attribute ``value``, or raise."""
+
+
 class Registry:
     """The attributes of a ``Module``."""
 
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, Any]
+    _computed: dict[str, Computed]
     #: Buffers that a state dict leaves out.
     _transient: set[str]
     #: Buffers that stay as they are if a state dict lacks them: older ones do.
@@ -37,8 +48,9 @@ class Registry:
     def __init__(self) -> None:
         # Watched, and every assignment counted: compiled functions ask whether anything changed.
         self.__dict__.update(
-            _parameters=Watched(), _buffers=Watched(), _modules=Watched(), _transient=set(), _path="", _called_as=""
-        )
+            _parameters=Watched(), _buffers=Watched(), _modules=Watched(), _computed=Watched(), _transient=set(),
+            _path="", _called_as="",
+        )  # fmt: skip
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
         """Add a parameter; None keeps the name for one that is absent.
@@ -115,7 +127,7 @@ class Registry:
             fail(ArgumentError(f"name={name!r} is already an attribute of {type(self).__name__}", op=op))
 
     def _tensors_and_modules(self) -> set[str]:
-        return {*self._parameters, *self._buffers, *self._modules}
+        return {*self._parameters, *self._buffers, *self._modules, *self._computed}
 
     def _require_init(self, action: str) -> None:
         if "_modules" not in self.__dict__:
@@ -154,6 +166,9 @@ class Registry:
             found = self.__dict__.get(home)
             if found is not None and name in found:
                 return found[name]
+        computed = self.__dict__.get("_computed")
+        if computed and name in computed:
+            return computed[name].value(self)
         raise self._unknown(name)
 
     def _unknown(self, name: str) -> LucidError:
@@ -170,7 +185,9 @@ class Registry:
 
     def __setattr__(self, name: str, value: Any) -> None:
         attributes = self.__dict__
-        if isinstance(value, Parameter | Registry):
+        if name in attributes.get("_computed", ()):
+            self._computed[name].assign(self, value)
+        elif isinstance(value, Parameter | Registry):
             self._require_init(f"take {name!r}")
             others = self._modules if isinstance(value, Parameter) else self._parameters
             for home in (attributes, self._buffers, others):
@@ -221,7 +238,7 @@ class Registry:
             value.name = join(self._path, name)
 
     def __delattr__(self, name: str) -> None:
-        for home in ("_parameters", "_buffers", "_modules"):
+        for home in ("_parameters", "_buffers", "_modules", "_computed"):
             if name in self.__dict__.get(home, ()):
                 del self.__dict__[home][name]
                 self._transient.discard(name)
@@ -234,7 +251,7 @@ class Registry:
     def __dir__(self) -> list[str]:
         own = self.__dict__
         found = {*dir(type(self)), *own}
-        for home in ("_parameters", "_buffers", "_modules"):
+        for home in ("_parameters", "_buffers", "_modules", "_computed"):
             found.update(own.get(home, ()))
         return sorted(found)
 
