@@ -20,6 +20,7 @@ from lucid import errors, functions, linalg, random
 from lucid.autodiff import differentiate
 from lucid.backward import grad
 from lucid.capture import evaluate, graph
+from lucid.default_dtype import get_default_dtype, set_default_dtype
 from lucid.devices import backends, cuda, device
 from lucid.functions import *  # noqa: F403  # what __all__ names
 from lucid.grad_modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
@@ -41,6 +42,7 @@ from lucid.ir.types import (
     uint32,
     uint64,
 )
+from lucid.printing import set_printoptions
 from lucid.random import (
     Generator,
     bernoulli,
@@ -141,6 +143,7 @@ __all__ = [
     "float16",
     "float32",
     "float64",
+    "get_default_dtype",
     "get_num_threads",
     "get_rng_state",
     "grad",
@@ -178,8 +181,10 @@ __all__ = [
     "random",
     "randperm",
     "save",
+    "set_default_dtype",
     "set_grad_enabled",
     "set_num_threads",
+    "set_printoptions",
     "set_rng_state",
     "short",
     "summary",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 from lucid import changes
 from lucid.bindings import State
 from lucid.compiled_graph import STAGES, CompiledGraph
+from lucid.default_dtype import get_default_dtype
 from lucid.eager import DEAD, Recorded, live_scalar, mode
 from lucid.errors import ArgumentError, ArgumentTypeError, TraceError
 from lucid.functions.arguments import fail
@@ -115,7 +116,7 @@ class CompiledFunction:
         arguments, tree = bind(self._signature, self._name, args, kwargs)
         roots, values = self._surroundings.look()
         state = self._state_of([*roots, *arguments.modules])
-        key = (tuple(arguments.leaves), mode.grad, tuple(values), state.key)
+        key = (tuple(arguments.leaves), mode.grad, get_default_dtype(), tuple(values), state.key)
         misfits: list[str] = []
         for version in self._versions.get(key, ()):
             misfit = version.traced.misfit(arguments.tensors)

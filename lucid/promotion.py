@@ -2,8 +2,9 @@
 
 A Python number is weak: it takes the dtype of the tensor it meets, unless its kind is higher. So is a tensor without
 dimensions that meets one with some. Integers meet as in NumPy; a float that meets integers keeps its dtype. Where NumPy
-would invent float64 (integers divided, a Python float meeting integers), Lucid says float32. Halves are computed in
-float32: an operation rounds its result, a function of several operations only its last.
+would invent float64 (integers divided, a Python float meeting integers), Lucid says its default dtype, which is float32
+until ``set_default_dtype``. Halves are computed in float32: an operation rounds its result, a function of several
+operations only its last.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from lucid.default_dtype import get_default_dtype
 from lucid.eager import Recorded, apply, constant, leaf, located_error
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, LucidError, ShapeError
 from lucid.ir.graph import OPS, Array, Op
-from lucid.ir.types import HALVES, SHORT_NAMES, DType, as_dtype, bool_, float32, int64, is_float, is_half, kind_of
+from lucid.ir.types import HALVES, SHORT_NAMES, DType, as_dtype, float32, int64, is_float, is_half, kind_of
 
 if TYPE_CHECKING:
     from lucid.tensor import Tensor
@@ -25,12 +27,11 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_DEFAULTS: dict[str, DType] = {"b": bool_, "i": int64, "u": int64, "f": float32}
 _constants: dict[tuple[Any, ...], Tensor] = {}
 
 
 def array_of(data: Any, dtype: object = None, op: str = "tensor", argument: str = "data") -> Array:
-    """A new array holding ``data``: Python floats as float32, ints as int64; NumPy data keeps its dtype.
+    """A new array holding ``data``: Python floats in the default dtype, ints as int64; NumPy data keeps its dtype.
 
     ``op`` and ``argument`` are what errors call the operation and the data.
 
@@ -66,7 +67,7 @@ def array_of(data: Any, dtype: object = None, op: str = "tensor", argument: str 
     except TypeError:
         raise ArgumentTypeError(f"{argument} of type {type(data).__name__} does not hold numbers", op=op) from None
     if wanted is None and weak:
-        array = array.astype(default_dtype(array.dtype), copy=False)
+        array = array.astype(_default(array.dtype), copy=False)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype not in SHORT_NAMES:
@@ -79,11 +80,11 @@ def array_of(data: Any, dtype: object = None, op: str = "tensor", argument: str 
     return np.ascontiguousarray(array) if array.ndim else array
 
 
-def default_dtype(dtype: DType) -> DType:
-    """Lucid's default dtype for Python data that NumPy would give ``dtype``; unsupported ones are left alone."""
-    if dtype.kind == "u":  # integers beyond int64
-        return dtype
-    return _DEFAULTS.get(dtype.kind, dtype)
+def _default(dtype: DType) -> DType:
+    """Lucid's dtype for Python data that NumPy would give ``dtype``; unsupported ones are left alone."""
+    if dtype.kind == "f":
+        return get_default_dtype()
+    return int64 if dtype.kind == "i" else dtype  # unsigned: integers beyond int64
 
 
 def _is_regular(data: Any) -> bool:
@@ -149,7 +150,7 @@ def weak_dtype(dtype: DType, value: Any) -> DType:
     if isinstance(value, bool) or is_float(dtype):
         return dtype
     if isinstance(value, float):
-        return float32
+        return get_default_dtype()
     return int64 if dtype.kind == "b" else dtype
 
 
@@ -181,8 +182,8 @@ def cast(x: Tensor, dtype: DType) -> Tensor:
 
 
 def floating(x: Tensor) -> Tensor:
-    """``x`` if its dtype is floating, else ``x`` as float32."""
-    return x if is_float(x._record.call.type.dtype) else apply(OPS["cast"], x, dtype=float32)
+    """``x`` if its dtype is floating, else ``x`` in the default dtype."""
+    return x if is_float(x._record.call.type.dtype) else apply(OPS["cast"], x, dtype=get_default_dtype())
 
 
 def rounded_once(function: Callable[P, R]) -> Callable[P, R]:
@@ -289,5 +290,5 @@ def binary(name: str, a: Any, b: Any) -> Tensor:
                 return cast(result, x.dtype) if is_float(result.dtype) else result
         a, b = together(a, b, name)
     if name == "div" and not is_float(a._record.call.type.dtype):
-        a, b = cast(a, float32), cast(b, float32)
+        a, b = cast(a, get_default_dtype()), cast(b, get_default_dtype())
     return apply(_op[name], a, b)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lucid import ops
+from lucid.default_dtype import get_default_dtype
 from lucid.devices import is_device, require_cpu
 from lucid.eager import Recorded, apply, leaf, mode
 from lucid.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError, TraceError
@@ -165,7 +166,7 @@ def next_key(generator: Generator | None = None) -> Tensor:
 
 
 def _float_dtype(op: str, dtype: object) -> DType:
-    result = dtype_of(op, float32 if dtype is None else dtype)
+    result = dtype_of(op, get_default_dtype() if dtype is None else dtype)
     if not is_float(result):
         fail(DTypeError(f"dtype={result.name} must be floating", op=op))
     return result

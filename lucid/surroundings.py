@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from lucid import changes
+from lucid.default_dtype import get_default_dtype
 from lucid.eager import Recorded, mode
+from lucid.ir.types import float32
 from lucid.signature import PLAIN, Arguments, in_words
 
 #: What a module keeps about itself. Its tensors are looked up by themselves, its submodules are visited.
@@ -85,6 +87,8 @@ def described(arguments: Arguments, modules: Sequence[Any]) -> dict[str, str]:
     """The signature in words, part by part: for ``explain``."""
     parts = {path: in_words(key) for path, key in arguments.leaves}
     parts["gradients"] = "on" if mode.grad else "off"
+    if get_default_dtype() != float32:
+        parts["default dtype"] = get_default_dtype().name
     for k, module in enumerate(modules):
         where = module.__dict__.get("_path") or f"module {k}"
         for name, value in module.__dict__.items():

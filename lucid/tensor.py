@@ -41,7 +41,7 @@ class Tensor(Methods):
     Args:
         data: a number, nested lists of numbers, a NumPy array, or another tensor. It is copied.
         requires_grad: whether ``backward`` should compute this tensor's gradient.
-        dtype: element type; by default float32 for Python floats, int64 for ints, and an array's own dtype.
+        dtype: element type; by default the default dtype for Python floats, int64 for ints, and an array's own dtype.
 
     Raises:
         ShapeError: nested lists of unequal lengths.

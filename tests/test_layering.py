@@ -21,8 +21,8 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "autodiff",
         "codegen",
         "runtime",
-        "tensor changes devices eager promotion printing methods inplace functions linalg grad_modes random capture "
-        "plan backward",
+        "tensor changes default_dtype devices eager promotion printing methods inplace functions linalg grad_modes "
+        "random capture plan backward",
         "compiler tracing traced_function bindings signature surroundings partition compiled_call compiled_graph",
         "nn",
         "optim data io models",

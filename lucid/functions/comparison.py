@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, overload
 
 from lucid import ops
+from lucid.default_dtype import get_default_dtype
 from lucid.eager import Recorded, apply
 from lucid.errors import ArgumentError, DTypeError
 from lucid.functions.arguments import fail, number_of
-from lucid.ir.types import bool_, float32, int64, is_float
+from lucid.ir.types import bool_, int64, is_float
 from lucid.promotion import as_tensor, binary, python_number, scalar, together
 from lucid.promotion import cast as promote
 
@@ -471,7 +472,7 @@ def where(condition: Any, a: Any = None, b: Any = None) -> Any:
                 isinstance(first + second, float),
                 not isinstance(first, bool) or not isinstance(second, bool),
             )
-            dtype = float32 if float_ else int64 if int_ else bool_
+            dtype = get_default_dtype() if float_ else int64 if int_ else bool_
             a, b = scalar(first, dtype, "where"), scalar(second, dtype, "where")
     a, b = together(a, b, "where")
     return apply(ops.where, condition, a, b)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lucid import ops
+from lucid.default_dtype import get_default_dtype
 from lucid.devices import require_cpu
 from lucid.eager import Recorded, apply, leaf, mode, out_of_memory
 from lucid.errors import ArgumentError, ArgumentTypeError, LucidError, ShapeError
@@ -18,7 +19,6 @@ from lucid.ir.types import (
     SHORT_NAMES,
     Scalar,
     TensorType,
-    float32,
     float64,
     int64,
     is_float,
@@ -41,7 +41,7 @@ __all__ = [
 def tensor(data: Any, requires_grad: bool = False, dtype: object = None, *, device: Any = None) -> Tensor:
     """A new tensor holding a copy of ``data``: a number, nested lists, an array, or a tensor.
 
-    Python floats become float32, ints int64, bools bool; arrays keep their dtype. ``dtype`` overrules that.
+    Python floats become the default dtype, ints int64, bools bool; arrays keep their dtype. ``dtype`` overrules that.
 
     Raises:
         ShapeError: nested lists of unequal lengths.
@@ -111,7 +111,7 @@ as_tensor = asarray
 
 
 def scalar_tensor(s: Scalar, *, dtype: object = None, requires_grad: bool = False, device: Any = None) -> Tensor:
-    """A tensor without dimensions, float32 unless ``dtype`` says otherwise.
+    """A tensor without dimensions, of the default dtype unless ``dtype`` says otherwise.
 
     Raises:
         ArgumentTypeError: ``s`` is not a number.
@@ -121,7 +121,7 @@ def scalar_tensor(s: Scalar, *, dtype: object = None, requires_grad: bool = Fals
     Tensor(2.0)
     """
     require_cpu(device)
-    return full((), s, dtype=float32 if dtype is None else dtype, requires_grad=requires_grad)
+    return full((), s, dtype=get_default_dtype() if dtype is None else dtype, requires_grad=requires_grad)
 
 
 def full(
@@ -141,13 +141,15 @@ def full(
     number = python_number(fill_value)
     if number is None:
         fail(ArgumentTypeError(f"fill_value={fill_value!r} must be a number", op="full"))
-    default = np.dtype(bool) if isinstance(number, bool) else float32 if isinstance(number, float) else int64
+    default = np.dtype(bool) if isinstance(number, bool) else int64
+    if isinstance(number, float):
+        default = get_default_dtype()
     return _uniform("full", (shape,), number, default if dtype is None else dtype, requires_grad)
 
 
 def _uniform(op: str, sizes: tuple[Any, ...], value: Any, dtype: object, requires_grad: bool) -> Tensor:
     shape = sizes_of(op, sizes)
-    element = dtype_of(op, float32 if dtype is None else dtype)
+    element = dtype_of(op, get_default_dtype() if dtype is None else dtype)
     if mode.trace is not None:
         if is_float(element):
             value = float(value)
@@ -167,7 +169,7 @@ def _uniform(op: str, sizes: tuple[Any, ...], value: Any, dtype: object, require
 
 
 def zeros(*shape: Any, dtype: object = None, requires_grad: bool = False, device: Any = None) -> Tensor:
-    """A tensor of zeros, float32 unless ``dtype`` says otherwise: ``zeros(2, 3)`` or ``zeros((2, 3))``.
+    """A tensor of zeros, of the default dtype unless ``dtype`` says otherwise: ``zeros(2, 3)`` or ``zeros((2, 3))``.
 
     Raises:
         ArgumentTypeError, ArgumentError: sizes that are no ints, or negative.
@@ -183,7 +185,7 @@ def zeros(*shape: Any, dtype: object = None, requires_grad: bool = False, device
 
 
 def ones(*shape: Any, dtype: object = None, requires_grad: bool = False, device: Any = None) -> Tensor:
-    """A tensor of ones, float32 unless ``dtype`` says otherwise.
+    """A tensor of ones, of the default dtype unless ``dtype`` says otherwise.
 
     Raises:
         ArgumentTypeError, ArgumentError: sizes that are no ints, or negative.
@@ -282,7 +284,7 @@ def arange(
     requires_grad: bool = False,
     device: Any = None,
 ) -> Tensor:
-    """``start, start + step, ...`` up to, not including, ``stop``; int64 if all three are ints, else float32.
+    """``start, start + step, ...`` up to, not including, ``stop``; int64 if all three are ints, else the default dtype.
 
     ``end`` is PyTorch's name of ``stop``.
 
@@ -305,7 +307,7 @@ def arange(
         fail(ArgumentError("step=0 never reaches stop", op="arange"))
     if (numbers[1] - numbers[0]) * numbers[2] < 0:
         fail(ArgumentError(f"step={step} leads from start={start} away from stop={stop}", op="arange"))
-    default = float32 if any(isinstance(n, float) for n in numbers) else int64
+    default = get_default_dtype() if any(isinstance(n, float) for n in numbers) else int64
     return _range("arange", lambda: np.arange(*numbers), default if dtype is None else dtype, requires_grad)
 
 
@@ -414,7 +416,7 @@ def _between(first: Tensor, last: Tensor, count: int) -> Tensor:
 
 
 def _as_leaf(op: str, x: Tensor, dtype: object, requires_grad: bool) -> Tensor:
-    x = promote(x, dtype_of(op, float32 if dtype is None else dtype))
+    x = promote(x, dtype_of(op, get_default_dtype() if dtype is None else dtype))
     return x.requires_grad_() if requires_grad else x
 
 
@@ -440,7 +442,7 @@ def eye(
 
 
 def _range(op: str, make: Callable[[], Array], dtype: object, requires_grad: bool) -> Tensor:
-    element = dtype_of(op, float32 if dtype is None else dtype)
+    element = dtype_of(op, get_default_dtype() if dtype is None else dtype)
     try:
         array = make()
     except (MemoryError, OverflowError, ValueError):  # NumPy's three ways to say so

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lucid.default_dtype import get_default_dtype
 from lucid.eager import Recorded
 from lucid.errors import DTypeError
 from lucid.functions.arguments import dtype_of, fail
 from lucid.functions.elementwise import cast
-from lucid.ir.types import DType, float32, is_float, limits_of
+from lucid.ir.types import DType, is_float, limits_of
 from lucid.promotion import as_tensor, common_dtype, python_number, rank_of, together, weak_dtype
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ def can_cast(from_: object, to: object) -> bool:
     return rank_of(dtype_of("can_cast", from_)) <= rank_of(dtype_of("can_cast", to))
 
 
-def finfo(type: object = float32) -> Any:
-    """The limits of a floating dtype: ``eps``, ``max``, ``min``, ``tiny``, ``bits``, ...
+def finfo(type: object = None) -> Any:
+    """The limits of a floating dtype, the default one unless given: ``eps``, ``max``, ``min``, ``tiny``, ``bits``, ...
 
     Raises:
         DTypeError: the dtype is not floating.
@@ -91,7 +92,7 @@ def finfo(type: object = float32) -> Any:
     >>> lucid.finfo(lucid.float32).bits
     32
     """
-    dtype = dtype_of("finfo", type)
+    dtype = get_default_dtype() if type is None else dtype_of("finfo", type)
     if not is_float(dtype):
         fail(
             DTypeError(f"dtype={dtype.name} is not floating", op="finfo", hint="lucid.iinfo has the limits of integers")

@@ -445,7 +445,7 @@ class PReLU(Module):
         num_parameters: one slope for all, or as many as the input ``(N, C, ...)`` has channels.
         init: of the slopes.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_parameters`` below 1, or ``init`` is not a number.

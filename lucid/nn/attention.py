@@ -37,7 +37,7 @@ class MultiheadAttention(Module):
         vdim: features of the value; ``embed_dim`` if None.
         batch_first: whether sequences are ``(N, length, features)`` instead of ``(length, N, features)``.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Attributes:
         in_proj_weight: ``(3 * E, E)``; if ``kdim`` or ``vdim`` differ, ``q_proj_weight``, ``k_proj_weight`` and

@@ -77,7 +77,7 @@ class RNNCell(_Cell):
         bias: whether there are biases.
         nonlinearity: 'tanh' or 'relu'.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     All weights start uniform within ``1 / sqrt(hidden_size)`` of 0.
 
@@ -117,7 +117,7 @@ class GRUCell(_Cell):
         hidden_size: features of the state.
         bias: whether there are biases.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     All weights start uniform within ``1 / sqrt(hidden_size)`` of 0; rows are those of reset, update and new.
 
@@ -147,7 +147,7 @@ class LSTMCell(_Cell):
         hidden_size: features of each state.
         bias: whether there are biases.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     All weights start uniform within ``1 / sqrt(hidden_size)`` of 0; rows are those of input, forget, cell and output.
 

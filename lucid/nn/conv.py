@@ -131,7 +131,7 @@ class Conv1d(_Conv):
         bias: whether to add one number per output channel.
         padding_mode: what these elements hold: 'zeros', or as ``F.pad`` 'reflect', 'replicate' or 'circular'.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Attributes:
         weight: ``(out_channels, in_channels // groups, kL)``.
@@ -176,7 +176,7 @@ class Conv2d(_Conv):
         bias: whether to add one number per output channel.
         padding_mode: what these pixels hold: 'zeros', or as ``F.pad`` 'reflect', 'replicate' or 'circular'.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Attributes:
         weight: ``(out_channels, in_channels // groups, kH, kW)``.
@@ -222,7 +222,7 @@ class Conv3d(_Conv):
         bias: whether to add one number per output channel.
         padding_mode: what these voxels hold: 'zeros', or as ``F.pad`` 'reflect', 'replicate' or 'circular'.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Attributes:
         weight: ``(out_channels, in_channels // groups, kD, kH, kW)``.
@@ -320,7 +320,7 @@ class ConvTranspose1d(_ConvTranspose):
         dilation: steps between the elements that a kernel meets, an int.
         padding_mode: 'zeros'.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Attributes:
         weight: ``(in_channels, out_channels // groups, kL)``.
@@ -359,7 +359,7 @@ class ConvTranspose2d(_ConvTranspose):
         dilation: steps between the pixels that a kernel meets, an int or (height, width).
         padding_mode: 'zeros'.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Attributes:
         weight: ``(in_channels, out_channels // groups, kH, kW)``.
@@ -398,7 +398,7 @@ class ConvTranspose3d(_ConvTranspose):
         dilation: steps between the voxels that a kernel meets, an int or (depth, height, width).
         padding_mode: 'zeros'.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Attributes:
         weight: ``(in_channels, out_channels // groups, kD, kH, kW)``.

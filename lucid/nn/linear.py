@@ -27,7 +27,7 @@ class Linear(Module):
         out_features: size of each output.
         bias: whether to add one number per output.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Attributes:
         weight: ``(out_features, in_features)``.
@@ -82,7 +82,7 @@ class Bilinear(Module):
         out_features: size of each output.
         bias: whether to add one number per output.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Attributes:
         weight: ``(out_features, in1_features, in2_features)``.

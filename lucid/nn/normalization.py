@@ -132,7 +132,7 @@ class BatchNorm1d(_BatchNorm):
         track_running_stats: whether there are running statistics; without, evaluation uses the batch's too.
         bias: whether an affine layer has a ``bias``.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
@@ -164,7 +164,7 @@ class BatchNorm2d(_BatchNorm):
         track_running_stats: whether there are running statistics; without, evaluation uses the batch's too.
         bias: whether an affine layer has a ``bias``.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
@@ -196,7 +196,7 @@ class BatchNorm3d(_BatchNorm):
         track_running_stats: whether there are running statistics; without, evaluation uses the batch's too.
         bias: whether an affine layer has a ``bias``.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
@@ -261,7 +261,7 @@ class InstanceNorm1d(_InstanceNorm):
         track_running_stats: whether there are running statistics, which evaluation uses instead of the input's.
         bias: whether an affine layer has a ``bias``.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
@@ -290,7 +290,7 @@ class InstanceNorm2d(_InstanceNorm):
         track_running_stats: whether there are running statistics, which evaluation uses instead of the input's.
         bias: whether an affine layer has a ``bias``.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
@@ -319,7 +319,7 @@ class InstanceNorm3d(_InstanceNorm):
         track_running_stats: whether there are running statistics, which evaluation uses instead of the input's.
         bias: whether an affine layer has a ``bias``.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: ``num_features`` below 1, ``eps`` negative, ``momentum`` outside 0 .. 1.
@@ -345,7 +345,7 @@ class LayerNorm(Module):
         elementwise_affine: whether there is ``weight``, ones at first, of ``normalized_shape``.
         bias: whether there is ``bias`` with it, zeros at first.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: sizes below 1 or no ints; ``eps`` negative.
@@ -399,7 +399,7 @@ class RMSNorm(Module):
         eps: added to the mean square; the dtype's machine epsilon unless given.
         elementwise_affine: whether there is ``weight``, ones at first, of ``normalized_shape``.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: sizes below 1 or no ints; ``eps`` negative.
@@ -452,7 +452,7 @@ class GroupNorm(Module):
         affine: whether there are ``weight`` (ones at first) and ``bias`` (zeros at first), both ``(C,)``.
         bias: whether an affine layer has a ``bias``.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: numbers below 1, groups that do not divide the channels, ``eps`` negative.

@@ -213,7 +213,7 @@ class RNN(RNNBase):
         dropout: the probability that a value is left out between layers, in training.
         bidirectional: whether each layer also goes from the end to the beginning.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Attributes:
         weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, ...: of each layer, and with ``_reverse`` of the way back;
@@ -268,7 +268,7 @@ class LSTM(RNNBase):
         bidirectional: whether each layer also goes from the end to the beginning.
         proj_size: features that hidden states are projected to, below ``hidden_size``; 0 for none.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Attributes:
         weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, weight_hr_l0, ...: of each layer, and with ``_reverse`` of
@@ -320,7 +320,7 @@ class GRU(RNNBase):
         dropout: the probability that a value is left out between layers, in training.
         bidirectional: whether each layer also goes from the end to the beginning.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Attributes:
         weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, ...: of each layer, and with ``_reverse`` of the way back;

@@ -63,7 +63,7 @@ class Embedding(_Table):
         norm_type: the ``ord`` of that norm.
         scale_grad_by_freq: whether a row's gradient is divided by how often it is named.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Attributes:
         weight: ``(num_embeddings, embedding_dim)``, normal draws at first.
@@ -109,7 +109,7 @@ class EmbeddingBag(_Table):
         include_last_offset: whether ``offsets`` ends with the end of the last bag.
         padding_idx: a row of zeros that is not learned, and does not count.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Attributes:
         weight: ``(num_embeddings, embedding_dim)``, normal draws at first.

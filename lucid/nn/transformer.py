@@ -88,7 +88,7 @@ class TransformerEncoderLayer(_Layer):
         norm_first: whether norms come before the sublayers instead of after.
         bias: whether linear maps and norms have biases.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: sizes that are not ints of at least 1 or do not divide; an unknown activation.
@@ -150,7 +150,7 @@ class TransformerDecoderLayer(_Layer):
         norm_first: whether norms come before the sublayers instead of after.
         bias: whether linear maps and norms have biases.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: sizes that are not ints of at least 1 or do not divide; an unknown activation.
@@ -320,7 +320,7 @@ class Transformer(Module):
         norm_first: whether norms come before the sublayers instead of after.
         bias: whether linear maps and norms have biases.
         device: None or the CPU.
-        dtype: a floating one, for all that the layer holds; float32 unless given.
+        dtype: a floating one, for all that the layer holds; the default dtype unless given.
 
     Raises:
         ArgumentError, ArgumentTypeError: sizes that are not ints of at least 1 or do not divide; an unknown activation.
