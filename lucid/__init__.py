@@ -79,13 +79,14 @@ newaxis = None
 
 #: Parts that are imported when they are first asked for.
 if TYPE_CHECKING:  # loaded when first used
-    from lucid import checkpoint, compiler, data, models, nn, optim, training, utils
+    from lucid import autograd, checkpoint, compiler, data, models, nn, optim, training, utils
     from lucid.compiler import compile
     from lucid.io import load, save
     from lucid.model_summary import summary
     from lucid.runtime.threads import get_num_threads, set_num_threads
 
 _LAZY = {
+    "autograd": ("lucid.autograd", None),
     "checkpoint": ("lucid.checkpoint", None),
     "compile": ("lucid.compiler", "compile"),
     "compiler": ("lucid.compiler", None),
@@ -124,6 +125,7 @@ __all__ = [
     "Graph",
     "Tensor",
     "as_dtype",
+    "autograd",
     "backends",
     "bernoulli",
     "bool_",

@@ -168,11 +168,9 @@ def _run(
     for k in plan.through:
         if order[k].state == FREED:
             fail(_freed(order[k], op))
-    if mode.trace is not None or create_graph:
-        with grad_mode(create_graph and mode.grad):
-            values = _run_recorded(plan, order, cotangents)
-    else:
-        values = _run_arrays(plan, order, cotangents)
+    run = _run_recorded if mode.trace is not None or create_graph else _run_arrays
+    with grad_mode(create_graph and mode.grad):  # hooks compute too
+        values = run(plan, order, cotangents)
     found: dict[int, Tensor | None] = {}
     with grad_mode(create_graph and mode.grad):
         for k, g in zip(targets, values, strict=True):

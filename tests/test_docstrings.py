@@ -19,9 +19,9 @@ MODULES = ["lucid", *(m.name for m in pkgutil.walk_packages(lucid.__path__, "luc
 
 #: Where public names are.
 PUBLIC = """
-lucid lucid.checkpoint lucid.data lucid.data.transforms lucid.functions lucid.io lucid.linalg lucid.models lucid.nn
-lucid.nn.functional lucid.nn.init lucid.nn.utils lucid.nn.utils.parametrizations lucid.nn.utils.parametrize
-lucid.nn.utils.rnn lucid.optim lucid.optim.lr_scheduler lucid.random lucid.training
+lucid lucid.autograd.function lucid.checkpoint lucid.data lucid.data.transforms lucid.functions lucid.io lucid.linalg
+lucid.models lucid.nn lucid.nn.functional lucid.nn.init lucid.nn.utils lucid.nn.utils.parametrizations
+lucid.nn.utils.parametrize lucid.nn.utils.rnn lucid.optim lucid.optim.lr_scheduler lucid.random lucid.training
 """.split()  # noqa: SIM905
 
 

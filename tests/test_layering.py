@@ -22,7 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "codegen",
         "runtime",
         "tensor changes default_dtype devices eager promotion printing methods inplace functions linalg grad_modes "
-        "random capture plan backward",
+        "random capture plan backward autograd",
         "compiler tracing traced_function bindings signature surroundings partition compiled_call compiled_graph",
         "nn",
         "optim data io models",
