@@ -179,8 +179,8 @@ class Function:
     there is none. Alternatively ``forward(*args)`` computes alone, and ``setup_context(ctx, inputs, output)`` saves.
     ``backward`` may use any operation, and is differentiated itself where second derivatives are asked for.
 
-    In a compiled function, ``forward`` and ``backward`` are traced like any other code, and both have to be inside, as in
-    a compiled training step: a result that a backward outside would have to go through is an error.
+    In a compiled function, ``forward`` and ``backward`` are traced like any other code, and both have to be inside, as
+    in a compiled training step: a result that a backward outside would have to go through is an error.
 
     Raises:
         MissingForwardError: there is no ``forward`` or ``backward``.

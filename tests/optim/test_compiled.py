@@ -21,6 +21,8 @@ MAKERS: dict[str, Callable[[Any], optim.Optimizer]] = {
     "rmsprop": lambda p: optim.RMSprop(p, lr=0.003, momentum=0.5, eps=1e-3, centered=True, weight_decay=0.1),
     "adagrad": lambda p: optim.Adagrad(p, lr=0.01, lr_decay=0.1, initial_accumulator_value=0.1),
     "adadelta": lambda p: optim.Adadelta(p, lr=0.5, eps=1e-4),
+    "asgd": lambda p: optim.ASGD(p, lr=0.1, lambd=0.1, t0=2, weight_decay=0.1),
+    "adafactor": lambda p: optim.Adafactor(p, lr=0.05, weight_decay=0.1),
     "adamax": lambda p: optim.Adamax(p, lr=0.01, eps=1e-4),
     "nadam": lambda p: optim.NAdam(p, lr=0.01, weight_decay=0.1, decoupled_weight_decay=True),
     "radam": lambda p: optim.RAdam(p, lr=0.01, betas=(0.9, 0.9)),  # rectified from the sixth step on

@@ -40,6 +40,10 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("RAdam", {}),
     ("RAdam", {"betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
     ("RAdam", {"betas": (0.9, 0.6), "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("ASGD", {}),
+    ("ASGD", {"lambd": 0.1, "alpha": 0.5, "t0": 3, "weight_decay": 0.1, "maximize": True}),
+    ("Adafactor", {}),
+    ("Adafactor", {"beta2_decay": -0.5, "eps": (0.1, 0.5), "d": 1.5, "weight_decay": 0.1, "maximize": True}),
     ("Rprop", {}),
     ("Rprop", {"etas": (0.3, 1.5), "step_sizes": (1e-3, 0.2), "maximize": True}),
 ]
@@ -49,7 +53,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("name", "options"), CASES, ids=str)
 def test_twenty_steps(name: str, options: dict[str, Any], dtype: str) -> None:
     rng = np.random.default_rng(0)
-    start = [rng.standard_normal(shape).astype(dtype) for shape in ((3, 4), (5,), ())]
+    start = [rng.standard_normal(shape).astype(dtype) for shape in ((3, 4), (5,), (), (2, 3, 2))]
     gradients = [[rng.standard_normal(a.shape).astype(dtype) for a in start] for _ in range(20)]
     ours = [nn.Parameter(a) for a in start]
     theirs = [torch.nn.Parameter(torch.tensor(a)) for a in start]
@@ -71,8 +75,8 @@ def test_twenty_steps(name: str, options: dict[str, Any], dtype: str) -> None:
         optimizer.step()
         oracle.step()
     for p, q in zip(ours, theirs, strict=True):
-        # PyTorch keeps NAdam's product of weights in single precision, Lucid in that of the parameter.
-        tolerance = 3e-5 if dtype == "float32" else 1e-6 if name == "NAdam" else 1e-12
+        # PyTorch keeps NAdam's product of weights and ASGD's step in single precision, Lucid in that of the parameter.
+        tolerance = 3e-5 if dtype == "float32" else 1e-6 if name in ("NAdam", "ASGD") else 1e-12
         np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=tolerance, atol=tolerance)
 
 
@@ -119,7 +123,7 @@ def test_state_dicts_of_torch_load(name: str, options: dict[str, Any]) -> None:
         if t >= 5:
             ours.grad = lucid.tensor(gradient)
             optimizer.step()
-    tolerance = 1e-6 if name == "NAdam" else 1e-12
+    tolerance = 1e-6 if name in ("NAdam", "ASGD") else 1e-12
     np.testing.assert_allclose(ours.numpy(), theirs.detach().numpy(), rtol=tolerance, atol=tolerance)
 
 
@@ -183,6 +187,12 @@ def test_lbfgs(options: dict[str, Any]) -> None:
         (lambda p: optim.LBFGS([{"params": [p]}, {"params": [nn.Parameter(p)]}]), "one vector"),
         (lambda p: optim.Rprop([p], etas=(1.2, 0.5)), "below 1 and above 1"),
         (lambda p: optim.Rprop([p], step_sizes=3), "two numbers"),
+        (lambda p: optim.ASGD([p], lambd=-1.0), "lambd=-1.0"),
+        (lambda p: optim.ASGD([p], t0=float("nan")), "t0=nan"),
+        (lambda p: optim.Adafactor([p], eps=1e-3), "two numbers"),
+        (lambda p: optim.Adafactor([p], eps=(None, None)), r"eps\[1\]=None"),
+        (lambda p: optim.Adafactor([p], beta2_decay=0.8), "beta2_decay=0.8"),
+        (lambda p: optim.Adafactor([p], d=0.5), "d=0.5"),
     ],
 )
 def test_wrong_uses(wrong: Any, words: str) -> None:
