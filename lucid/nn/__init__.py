@@ -44,6 +44,7 @@ from lucid.nn.conv import (
 )
 from lucid.nn.distance import CosineSimilarity, PairwiseDistance
 from lucid.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, DropPath, FeatureAlphaDropout
+from lucid.nn.fractional_pooling import FractionalMaxPool2d, FractionalMaxPool3d
 from lucid.nn.linear import Bilinear, Flatten, Identity, Linear, Unflatten
 from lucid.nn.loss import (
     BCELoss,
@@ -202,6 +203,8 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",

@@ -49,6 +49,7 @@ ROWS = (4, 6)
 CLASSES = np.array([2, 0, 5, 1])
 SIGNS = np.array([1.0, -1.0, -1.0, 1.0])
 BITS = np.array([[1, 0, 0, 1, 1, 0], [0, 0, 1, 1, 0, 1], [1, 1, 1, 0, 0, 0], [0, 1, 0, 1, 0, 1]], np.float64)
+SAMPLES = np.linspace(0.05, 0.95, 16)
 MASK = np.triu(np.full((5, 5), -np.inf), 1)
 
 CASES: dict[str, list[Case]] = {
@@ -136,6 +137,12 @@ CASES: dict[str, list[Case]] = {
     "AdaptiveAvgPool2d": [of(lambda: nn.AdaptiveAvgPool2d((4, None)), IMAGE)],
     "AdaptiveAvgPool3d": [of(lambda: nn.AdaptiveAvgPool3d(3), VOLUME)],
     "AdaptiveMaxPool1d": [of(lambda: nn.AdaptiveMaxPool1d(4), LINE)],
+    "FractionalMaxPool2d": [
+        of(lambda: nn.FractionalMaxPool2d(2, (3, 4), _random_samples=lucid.tensor(SAMPLES).reshape(2, 4, 2)), IMAGE)
+    ],
+    "FractionalMaxPool3d": [
+        of(lambda: nn.FractionalMaxPool3d(2, 3, _random_samples=lucid.tensor(SAMPLES[:6]).reshape(1, 2, 3)), VOLUME)
+    ],
     "AdaptiveMaxPool2d": [of(lambda: nn.AdaptiveMaxPool2d((4, 3)), IMAGE)],
     "AdaptiveMaxPool3d": [of(lambda: nn.AdaptiveMaxPool3d(3), VOLUME)],
     "AvgPool1d": [of(lambda: nn.AvgPool1d(3, 2, 1), LINE)],

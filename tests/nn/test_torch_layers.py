@@ -416,6 +416,16 @@ def test_nan_stays_nan() -> None:
         (lambda: nn.AdaptiveAvgPool2d((1, 2, 3)), ArgumentError, "pair"),
         (lambda: F.adaptive_avg_pool2d(lucid.ones(2, 3), 1), ShapeError, "must be"),
         (lambda: F.adaptive_max_pool2d(lucid.ones(2, 3, 4), 0), ArgumentError, "at least 1"),
+        (lambda: nn.FractionalMaxPool2d(2), ArgumentError, "either output_size or output_ratio"),
+        (lambda: nn.FractionalMaxPool3d(2, 3, 0.5), ArgumentError, "either output_size or output_ratio"),
+        (lambda: nn.FractionalMaxPool2d(2, output_ratio=1.5), ArgumentError, "between 0 and 1"),
+        (lambda: F.fractional_max_pool2d(lucid.ones(2, 3, 4), 2), ArgumentError, "must be given"),
+        (lambda: F.fractional_max_pool2d(lucid.ones(2, 3, 4), 2, 3), ShapeError, r"\(3, 3\) windows of size \(2, 2\)"),
+        (
+            lambda: F.fractional_max_pool2d(lucid.ones(2, 3, 4), 2, 2, _random_samples=lucid.ones(1, 2, 3)),
+            ShapeError,
+            r"must be \(1, 2, 2\)",
+        ),
         (lambda: F.interpolate(lucid.ones(1, 1, 2, 2)), ArgumentError, "must be given"),
         (lambda: F.interpolate(lucid.ones(1, 1, 2, 2), 2, mode="cubic"), ArgumentError, "one of"),
         (lambda: F.interpolate(lucid.ones(1, 1, 2), 2, mode="bilinear"), ShapeError, "2 more dimensions"),
@@ -511,3 +521,41 @@ def test_affine_grids(size: tuple[int, ...], align_corners: bool) -> None:
 def test_wrong_uses_of_grids(call: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         call()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    ("name", "shape", "options"),
+    [
+        ("FractionalMaxPool2d", (2, 3, 11, 14), {"kernel_size": (3, 2), "output_size": (5, 6)}),
+        ("FractionalMaxPool2d", (3, 9, 9), {"kernel_size": 2, "output_ratio": (0.5, 0.8)}),
+        ("FractionalMaxPool2d", (1, 2, 5, 5), {"kernel_size": (5, 2), "output_size": (1, 4)}),
+        ("FractionalMaxPool3d", (1, 2, 6, 7, 8), {"kernel_size": (1, 2, 3), "output_size": (4, 3, 5)}),
+    ],
+)
+def test_windows_at_random_places(name: str, shape: tuple[int, ...], options: dict[str, Any], compiled: bool) -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(3)
+    data = np.round(rng.standard_normal(shape), 1).astype(np.float32)  # with ties
+    rank = int(name[-2])
+    samples = rng.random((shape[0] if len(shape) == rank + 2 else 1, shape[-rank - 1], rank)).astype(np.float32)
+    a, b = torch.tensor(data, requires_grad=True), lucid.tensor(data, requires_grad=True)
+    theirs = getattr(torch.nn, name)(**options, return_indices=True, _random_samples=torch.tensor(samples))
+    ours = getattr(nn, name)(**options, return_indices=True, _random_samples=lucid.tensor(samples))
+    (expected, places), (found, at) = theirs(a), (lucid.compile(ours) if compiled else ours)(b)
+    assert found.tolist() == expected.tolist()
+    assert at.tolist() == places.tolist()
+    (expected * expected).sum().backward()
+    (found * found).sum().backward()
+    assert a.grad is not None
+    assert b.grad is not None
+    np.testing.assert_allclose(b.grad.numpy(), a.grad.numpy(), rtol=1e-6)
+
+
+def test_places_are_drawn_anew() -> None:
+    lucid.manual_seed(0)
+    pool = nn.FractionalMaxPool2d(2, output_ratio=0.7)
+    fast, x = lucid.compile(pool), lucid.randn(2, 3, 12, 12)
+    assert pool(x).tolist() != pool(x).tolist()
+    with lucid.no_grad():
+        assert fast(x).tolist() != fast(x).tolist()
