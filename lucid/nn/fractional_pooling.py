@@ -8,6 +8,7 @@ from lucid.errors import ArgumentError
 from lucid.functions.arguments import fail
 from lucid.nn import functional as F
 from lucid.nn.arguments import flag
+from lucid.nn.functional.arguments import per_axis
 from lucid.nn.functional.fractional_pooling import ratios_of
 from lucid.nn.module import Module
 from lucid.tensor import Tensor
@@ -29,8 +30,8 @@ class _FractionalMaxPool(Module):
         op = type(self).__name__
         if (output_size is None) is (output_ratio is None):
             fail(ArgumentError("either output_size or output_ratio must be given", op=op))
-        self.kernel_size = F.per_axis(op, "kernel_size", kernel_size, self.rank)
-        self.output_size = None if output_size is None else F.per_axis(op, "output_size", output_size, self.rank)
+        self.kernel_size = per_axis(op, "kernel_size", kernel_size, self.rank)
+        self.output_size = None if output_size is None else per_axis(op, "output_size", output_size, self.rank)
         self.output_ratio = None if output_ratio is None else ratios_of(op, output_ratio, self.rank)
         self.return_indices = flag(op, "return_indices", return_indices)
         self.register_buffer("_random_samples", _random_samples)
