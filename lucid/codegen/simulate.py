@@ -17,6 +17,10 @@ from lucid.ir.graph import Array, Node
 from lucid.ir.types import is_float
 
 
+#: In place of an image's number: all of them.
+WHOLE = -1
+
+
 def simulate(program: Program, arrays: Sequence[Array], runs: int = 1) -> list[Array]:
     """Outputs of a program on one array per graph input; inputs that are updated in place are updated.
 
@@ -50,7 +54,7 @@ def simulate(program: Program, arrays: Sequence[Array], runs: int = 1) -> list[A
     for step in program.prologue:
         run(step)
     # Some phases of a value may be written in the prologue, others later.
-    hoisted = {(s.node, 0) for step in program.prologue for s in step.spec.stores}
+    hoisted = {(s.node, WHOLE) for step in program.prologue for s in step.spec.stores}
     for _ in range(runs):
         born = set(hoisted)
         for steps, chain in program.runs():
@@ -58,8 +62,9 @@ def simulate(program: Program, arrays: Sequence[Array], runs: int = 1) -> list[A
                 memory["scratch"] = np.full(0 if chain is None else program.chains[chain].size, 0xFF, np.uint8)
                 for step in steps:
                     for node in (s.node for s in step.spec.stores):
-                        if (node, image) not in born:
-                            born.add((node, image))
+                        part = image if node in step.by_image else WHOLE
+                        if born.isdisjoint({(node, part), (node, WHOLE)}):
+                            born.add((node, part))
                             _spoil(program, step, node, operand(step, node, image))
                     run(step, image)
     return [
