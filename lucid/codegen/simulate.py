@@ -16,7 +16,6 @@ from lucid.codegen.program import Place, Program, Step
 from lucid.ir.graph import Array, Node
 from lucid.ir.types import is_float
 
-
 #: In place of an image's number: all of them.
 WHOLE = -1
 
