@@ -151,7 +151,7 @@ class _Arranger:
             return None
         reduce, vector, other = _operands(spec, wish)
         slide = slide_of(other, vector, spec.axes, reduce)
-        if slide is None or len(vector.index) != 4:
+        if slide is None or len(vector.index) != 4 or any(wish.vector in walk(i) for i in other.index):
             return None
         if other.fill is not None and halo_needed(other) is not None and _halo(other) is None and _reaches(other):
             return None

@@ -156,6 +156,8 @@ def wanted(
         carriers = [(load, _dim_of(load.index, axis)) for load in found[1:] if _mentions(load, axis)]
         if not carriers or any(d is None for _, d in carriers):
             continue
+        if len(carriers) == 2 and all(d == 0 and len(x.index) > 3 for x, d in carriers):
+            continue  # images of both operands side by side: they lie apart
         load, dim = carriers[-1]
         assert dim is not None
         extent = _merged_extent(axis, store, [x for x, _ in carriers])

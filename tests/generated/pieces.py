@@ -220,6 +220,8 @@ _THRESHOLDS: list[tuple[Any, str, int]] = [
     (strategy_rows, "SMALLEST_REPEATED", 64),
     (strategy_rows, "MOST_RESULTS", 8),
     (strategy_rows, "FEWEST_ROWS", 2),
+    (strategy_rows, "IMAGE_SHARE", 1),
+    (strategy_rows, "SMALLEST_SUMMED", 16),
     (winograd_gradient, "_SMALLEST_PART", 1000),
 ]
 
