@@ -213,13 +213,12 @@ def brought_together(
                 missing = (needs[k] & left.keys()).difference(chain, early)
                 link = links[k]
                 wanted = _with_needs(missing, needs, beside) if missing <= beside else None
-                before = [specs[j] for j in chain]
                 if (
                     link is not None
                     and wanted is not None
                     and touched & link.by_image
                     and all(small(specs[j]) for j in wanted)
-                    and _follows(specs[k], link, before, at, over)
+                    and _follows(specs[k], link, [specs[j] for j in chain], at, over)
                 ):
                     chain.append(k)
                     at.append(link)
@@ -228,7 +227,7 @@ def brought_together(
                     beside -= wanted
                 elif wanted is not None and needs[k].isdisjoint(chain):
                     beside.add(k)
-        if not pays([specs[k] for k in chain], local(chain)):
+        if len(chain) > 1 and not pays([specs[k] for k in chain], local(chain)):
             early, chain = [], [first]
         for k in (*early, *chain):
             result.append(k)

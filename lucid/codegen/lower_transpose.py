@@ -154,11 +154,10 @@ class _Transposing(Nest):
         lanes, rows = self.schedule.lanes, len(parts)
         places = [divmod(begin + lane, rows) for lane in range(lanes)]
         mixed = parts[0]
-        for k in range(1, rows):
-            first = k == 1  # what has its place already stays there
-            kept = [row if first and at == 0 else lane for lane, (row, at) in enumerate(places)]
-            lane = [lanes + row if at == k else kept[n] for n, (row, at) in enumerate(places)]
-            mixed = self.named("s", Shuffle(mixed, parts[k], lane), body)
+        for k in range(1, rows):  # the first shuffle moves what is at 0, too; later ones leave what has its place
+            kept = [row if k == 1 and at == 0 else lane for lane, (row, at) in enumerate(places)]
+            picks = [lanes + row if at == k else here for here, (row, at) in zip(kept, places, strict=True)]
+            mixed = self.named("s", Shuffle(mixed, parts[k], picks), body)
         return mixed
 
     def _access(self, access: Access, frame: Frame, body: list[Stmt]) -> Value:
